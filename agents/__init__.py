@@ -1,0 +1,1 @@
+"""Agents: one folder or short file per algorithm; the difference is the file."""

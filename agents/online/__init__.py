@@ -1,0 +1,1 @@
+"""Online agents: they learn from the environment they act in."""

@@ -1,0 +1,11 @@
+"""The light rows of the suite's own agents."""
+
+from rlsuite.registry import AgentRow
+
+ROWS = [
+    AgentRow(
+        name="ppo",
+        module="rlsuite.agents.online.ppo",
+        summary="Proximal Policy Optimization: clip, KL penalty or DPO drift; MLP, CNN or GRU",
+    ),
+]

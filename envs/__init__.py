@@ -1,0 +1,1 @@
+"""Environments: one adapter per simulator, own environments, wrappers and datasets."""

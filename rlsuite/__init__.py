@@ -1,0 +1,29 @@
+"""rlsuite: policy optimisation in JAX. Importing it loads neither jax nor an environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "make_env": "rlsuite.registry",
+    "train": "rlsuite.library",
+    "save": "rlsuite.library",
+    "load": "rlsuite.library",
+    "UsageError": "rlsuite.errors",
+}
+__all__ = ["UsageError", "__version__", "load", "make_env", "save", "train"]
+
+if TYPE_CHECKING:
+    from rlsuite.errors import UsageError
+    from rlsuite.library import load, save, train
+    from rlsuite.registry import make_env
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'rlsuite' has no attribute {name!r}")

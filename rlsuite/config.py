@@ -1,0 +1,236 @@
+"""Configurations: plain frozen dataclasses, checked when made, split into traced and static.
+
+A field typed `Traced[float]` or `Traced[int]` may differ between runs that share one compiled
+program: `Config.hyper()` splits those off as scalars. All other fields decide shapes and control
+flow; together they are `Config.static()`, the signature a program is compiled for. This module
+loads no jax, so that arguments are checked before anything slow is imported.
+
+    @dataclass(frozen=True)
+    class Config(config.Config):
+        '''The paper in five lines.'''
+        learning_rate: Traced[float] = knob(2.5e-4, "Adam step size", gt=0)
+        num_envs: int = knob(4, "environments stepped together", ge=1)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from rlsuite.errors import UsageError, nearest
+
+_T = TypeVar("_T", int, float)
+
+
+class _TracedMark:
+    """Marks an annotation as traced."""
+
+
+Traced = Annotated[_T, _TracedMark()]
+
+
+def knob(
+    default: Any,
+    help: str,
+    *,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+) -> Any:
+    """A configuration field with its help text and bounds."""
+    bounds = {k: v for k, v in {"gt": gt, "ge": ge, "lt": lt, "le": le}.items() if v is not None}
+    return dataclasses.field(default=default, metadata={"help": help, "bounds": bounds})
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldInfo:
+    """What the command line and the checks need to know of one field."""
+
+    name: str
+    type: Any
+    traced: bool
+    default: Any
+    help: str
+    bounds: Mapping[str, float]
+
+    def describe_type(self) -> str:
+        """The type in a user's words."""
+        if typing.get_origin(self.type) is Literal:
+            return " | ".join(str(choice) for choice in typing.get_args(self.type))
+        if typing.get_origin(self.type) is tuple:
+            return "list of " + typing.get_args(self.type)[0].__name__
+        return {bool: "true | false"}.get(self.type, getattr(self.type, "__name__", str(self.type)))
+
+
+@functools.cache
+def fields(cls: type[Config]) -> Mapping[str, FieldInfo]:
+    """The fields of a configuration class by name."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    out = {}
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        marks = getattr(hint, "__metadata__", ())
+        traced = any(isinstance(mark, _TracedMark) for mark in marks)
+        out[field.name] = FieldInfo(
+            name=field.name,
+            type=typing.get_args(hint)[0] if traced else hint,
+            traced=traced,
+            default=field.default,
+            help=field.metadata.get("help", ""),
+            bounds=field.metadata.get("bounds", {}),
+        )
+    return out
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Base of every agent's configuration: host only, hashable, validated when made.
+
+    Raises:
+      UsageError: a value of the wrong type, outside its bounds, or not a number.
+    """
+
+    def __post_init__(self) -> None:
+        for info in fields(type(self)).values():
+            value = coerce(info, getattr(self, info.name))
+            object.__setattr__(self, info.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Conditions between fields; raise `UsageError` where one fails."""
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], base: Self | None = None) -> Self:
+        """Make a configuration from names and values, on top of `base`.
+
+        Raises:
+          UsageError: a name that is no field, with the nearest that is.
+        """
+        known = fields(cls)
+        for name in values:
+            if name not in known:
+                raise UsageError(f"no setting 'agent.{name}': {nearest(name, known)}")
+        return dataclasses.replace(base, **values) if base is not None else cls(**values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values for JSON or TOML; tuples become lists."""
+        plain = {}
+        for name in fields(type(self)):
+            value = getattr(self, name)
+            plain[name] = list(value) if isinstance(value, tuple) else value
+        return plain
+
+    def hyper(self) -> dict[str, float | int]:
+        """The traced fields: what may differ between runs of one program."""
+        return {n: getattr(self, n) for n, info in fields(type(self)).items() if info.traced}
+
+    def static(self) -> Static[Self]:
+        """The rest: what a program is compiled for. Reading a traced field from it is an error."""
+        return Static(self)
+
+
+_ConfigT = TypeVar("_ConfigT", bound=Config)
+
+
+class Static(typing.Generic[_ConfigT]):
+    """The static half of a configuration; equal and hashable by the static fields alone.
+
+    Agents bind this and not the `Config`, so that a traced value cannot be baked into a compiled
+    program by mistake.
+    """
+
+    def __init__(self, config: _ConfigT) -> None:
+        self._cls = type(config)
+        self._values = {
+            n: getattr(config, n) for n, info in fields(type(config)).items() if not info.traced
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        values = self.__dict__.get("_values", {})
+        if name in values:
+            return values[name]
+        if name in fields(self._cls):
+            raise AttributeError(f"{name!r} is traced: read it from ctx.hp.{name}")
+        raise AttributeError(name)
+
+    def signature(self) -> tuple[Any, ...]:
+        """What two configurations share when one compiled program serves both."""
+        return (self._cls.__module__, self._cls.__qualname__, *sorted(self._values.items()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and self.signature() == other.signature()
+
+    def __hash__(self) -> int:
+        return hash(self.signature())
+
+
+def coerce(info: FieldInfo, value: Any) -> Any:
+    """Check one value against its field, converting what is harmless (3 for 3.0, a list for a tuple).
+
+    Raises:
+      UsageError: wrong type, outside the bounds, NaN or infinite.
+    """
+    origin = typing.get_origin(info.type)
+    if origin is Literal:
+        choices = typing.get_args(info.type)
+        if value not in choices:
+            hint = nearest(str(value), map(str, choices))
+            raise UsageError(f"agent.{info.name} cannot be {value!r}: {hint}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise UsageError(f"agent.{info.name} must be a {info.describe_type()}, not {value!r}")
+        element = typing.get_args(info.type)[0]
+        return tuple(_scalar(info, element, item) for item in value)
+    return _scalar(info, info.type, value)
+
+
+def _scalar(info: FieldInfo, kind: Any, value: Any) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not kind:
+        raise UsageError(f"agent.{info.name} must be {_article(kind)}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"agent.{info.name} must be a finite number, not {value!r}")
+    for bound, limit in info.bounds.items():
+        held = {"gt": value > limit, "ge": value >= limit, "lt": value < limit, "le": value <= limit}
+        if not held[bound]:
+            words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}[bound]
+            raise UsageError(f"agent.{info.name} must be {words} {limit:g}, not {value!r}")
+    return value
+
+
+def _article(kind: Any) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}.get(
+        kind, str(kind)
+    )
+
+
+def parse(info: FieldInfo, text: str) -> Any:
+    """Read a field's value from the command line's text ('256,256' for a list)."""
+    origin = typing.get_origin(info.type)
+    if origin is tuple:
+        element = typing.get_args(info.type)[0]
+        return [_parse_scalar(info, element, part) for part in text.split(",") if part.strip()]
+    if origin is Literal:
+        return text
+    return _parse_scalar(info, info.type, text)
+
+
+def _parse_scalar(info: FieldInfo, kind: Any, text: str) -> Any:
+    text = text.strip()
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise UsageError(f"agent.{info.name} must be true or false, not {text!r}")
+    try:
+        return float(text) if kind is float else int(text.replace("_", "")) if kind is int else text
+    except ValueError:
+        raise UsageError(f"agent.{info.name} must be {_article(kind)}, not {text!r}") from None

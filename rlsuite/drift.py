@@ -1,0 +1,129 @@
+"""Drifts: what keeps a new policy near the old one, as values that PPO takes.
+
+A policy-optimisation step maximises E[r A - drift], r = pi_new/pi_old (mirror learning, Kuba et
+al., 2022). PPO's clip, a KL penalty and DPO differ only in the drift; a learned one (LPO) fits the
+same slot. A drift is three functions:
+
+    init(key, hp) -> rule                      # its own state: a network, an adaptive coefficient
+    penalty(rule, x, hp) -> [B]                # >= 0, with value and slope 0 at r = 1
+    adapt(rule, kl, hp) -> rule                # after an iteration, from the measured KL
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rlsuite.distributions import Distribution
+
+# exp() of a larger log-ratio overflows float32 in the backward pass (inf * 0).
+LOG_RATIO_LIMIT = 20.0
+
+
+class Progress(NamedTuple):
+    """How far a run is: `fraction` of its `horizon` iterations are done."""
+
+    fraction: Float[Array, ""]
+    horizon: Float[Array, ""]
+
+
+class DriftInput(NamedTuple):
+    """What a drift may look at, one row per sample; only `new` and `log_ratio` carry gradients."""
+
+    log_ratio: Float[Array, "*b"]
+    advantage: Float[Array, "*b"]
+    new: Distribution
+    old: Distribution
+    action: Array
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A drift functional as a value."""
+
+    name: str
+    penalty: Callable[[Any, DriftInput, Any], Float[Array, "*b"]]
+    init: Callable[[Any, Any], Any] = lambda key, hp: ()
+    adapt: Callable[[Any, Float[Array, ""], Any], Any] = lambda rule, kl, hp: rule
+
+
+def ratio(log_ratio: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """exp(log_ratio), clamped so that neither it nor its gradient overflows."""
+    return jnp.exp(jnp.clip(log_ratio, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT))
+
+
+def surrogate(drift: Drift, rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
+    """r A - drift: what is maximised, per sample. `advantage` and `old` are constants."""
+    x = x._replace(
+        advantage=jax.lax.stop_gradient(x.advantage), old=jax.lax.stop_gradient(x.old)
+    )
+    return ratio(x.log_ratio) * x.advantage - drift.penalty(rule, x, hp)
+
+
+def none() -> Drift:
+    """No drift: the plain importance-weighted surrogate."""
+    return Drift("none", lambda rule, x, hp: jnp.zeros_like(x.advantage))
+
+
+def clip() -> Drift:
+    """PPO's clip (Schulman et al., 2017, eq. 7): relu((r - clip(r, 1-eps, 1+eps)) A).
+
+    r A minus this equals min(r A, clip(r) A). Reads hp.clip_epsilon.
+    """
+
+    def penalty(rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
+        r = ratio(x.log_ratio)
+        clipped = jnp.clip(r, 1 - hp.clip_epsilon, 1 + hp.clip_epsilon)
+        return jax.nn.relu((r - clipped) * x.advantage)
+
+    return Drift("clip", penalty)
+
+
+def kl(adaptive: bool = True) -> Drift:
+    """PPO's KL penalty (Schulman et al., 2017, eq. 8): beta KL(old || new).
+
+    With `adaptive`, beta doubles after an iteration whose KL exceeds 1.5 hp.kl_target and halves
+    below hp.kl_target / 1.5; it starts at hp.kl_coef. Fixed beta reads hp.kl_coef each time.
+    """
+
+    def penalty(rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
+        beta = rule if adaptive else hp.kl_coef
+        return beta * x.old.kl(x.new)  # pyright: ignore[reportArgumentType]
+
+    def adapt(rule: Any, measured: Float[Array, ""], hp: Any) -> Any:
+        if not adaptive:
+            return rule
+        factor = jnp.where(measured > 1.5 * hp.kl_target, 2.0, 1.0)
+        factor = jnp.where(measured < hp.kl_target / 1.5, 0.5, factor)
+        return jnp.clip(rule * factor, 1e-4, 1e4)
+
+    def init(key: Any, hp: Any) -> Any:
+        return jnp.float32(hp.kl_coef) if adaptive else ()
+
+    return Drift("kl", penalty, init, adapt)
+
+
+def dpo() -> Drift:
+    """Discovered Policy Optimisation (Lu et al., 2022): the closed form distilled from LPO.
+
+    A >= 0: relu(u - alpha tanh(u/alpha)), u = (r - 1) A;  A < 0: relu(v - beta tanh(v/beta)),
+    v = A ln r. Reads hp.dpo_alpha (2) and hp.dpo_beta (0.6). Nothing to do with Direct Preference
+    Optimization. The second branch works on the log-ratio itself: ln(r) of an underflown r would
+    put NaN into the gradient even where it is not selected.
+    """
+
+    def penalty(rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
+        log_r = jnp.clip(x.log_ratio, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+        u = (ratio(log_r) - 1) * x.advantage
+        v = log_r * x.advantage
+        up = jax.nn.relu(u - hp.dpo_alpha * jnp.tanh(u / hp.dpo_alpha))
+        down = jax.nn.relu(v - hp.dpo_beta * jnp.tanh(v / hp.dpo_beta))
+        return jnp.where(x.advantage >= 0, up, down)
+
+    return Drift("dpo", penalty)

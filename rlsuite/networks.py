@@ -1,0 +1,226 @@
+"""Actor-critic networks: MLP, CNN and GRU behind one interface, so that agents do not care which.
+
+A `Network` offers `apply` for one step of acting and `unroll` for learning. Feed-forward nets have
+an empty carry and `unroll` over any leading axes at once; the recurrent net takes time-major
+sequences. Actor and critic share nothing in the MLP and CNN, and the recurrent core in the GRU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+
+from rlsuite.distributions import Categorical, Distribution, Gaussian, TanhGaussian
+
+Activation = Literal["tanh", "relu", "swish"]
+ActionDistribution = Literal["gaussian", "tanh_gaussian"]
+Init = Literal["orthogonal", "lecun_normal", "lecun_uniform"]
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": nn.tanh,
+    "relu": nn.relu,
+    "swish": nn.swish,
+}
+
+
+class Output(NamedTuple):
+    """What a network says of a batch of observations."""
+
+    dist: Distribution
+    value: Float[Array, "*b"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What decides a network's shapes; see `rlsuite.agents.online.ppo.Config` for the meanings."""
+
+    kind: Literal["mlp", "cnn", "gru"] = "mlp"
+    hidden: tuple[int, ...] = (64, 64)
+    critic_hidden: tuple[int, ...] = ()
+    rnn_size: int = 128
+    activation: Activation = "tanh"
+    init: Init = "orthogonal"
+    distribution: ActionDistribution = "gaussian"
+
+
+@dataclass(frozen=True)
+class Network:
+    """An actor-critic as pure functions.
+
+    Attributes:
+      init: key -> params.
+      apply: (params, carry, obs[*b, ...], is_first[*b]) -> (Output, carry).
+      unroll: (params, carry[n], obs[t, n, ...], is_first[t, n]) -> Output[t, n]; for feed-forward
+        networks any leading axes, the carry ignored.
+      carry: batch shape -> zeros an episode starts from (an empty tuple if feed-forward).
+    """
+
+    init: Callable[[PRNGKeyArray], PyTree]
+    apply: Callable[[PyTree, PyTree, Array, Bool[Array, "*b"]], tuple[Output, PyTree]]
+    unroll: Callable[[PyTree, PyTree, Array, Bool[Array, "t n"]], Output]
+    carry: Callable[[tuple[int, ...]], PyTree]
+    recurrent: bool
+
+
+def _kernel(kind: Init, gain: float) -> nn.initializers.Initializer:
+    if kind == "orthogonal":
+        return nn.initializers.orthogonal(gain)
+    return nn.initializers.lecun_normal() if kind == "lecun_normal" else nn.initializers.lecun_uniform()
+
+
+class Torso(nn.Module):
+    """A stack of dense layers, hidden gain sqrt 2, zero bias."""
+
+    hidden: Sequence[int]
+    activation: Activation
+    init_kind: Init
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
+        for size in self.hidden:
+            x = nn.Dense(size, kernel_init=_kernel(self.init_kind, math.sqrt(2)))(x)
+            x = ACTIVATIONS[self.activation](x)
+        return x
+
+
+class Conv(nn.Module):
+    """MinAtar's convolution (Young and Tian, 2019): 16 filters of 3x3, stride 1, then flat."""
+
+    init_kind: Init
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b h w c"]) -> Float[Array, "*b d"]:
+        x = nn.Conv(16, (3, 3), padding="VALID", kernel_init=_kernel(self.init_kind, math.sqrt(2)))(x)
+        return nn.relu(x).reshape(*x.shape[:-3], -1)
+
+
+class PolicyHead(nn.Module):
+    """Logits, or a mean with a state-independent log standard deviation."""
+
+    space: Any
+    init_kind: Init
+    distribution: ActionDistribution
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "*b h"]) -> Distribution:
+        kernel = _kernel(self.init_kind, 0.01)
+        if isinstance(self.space, spaces.Discrete):
+            return Categorical(nn.Dense(int(self.space.n), kernel_init=kernel)(h))
+        size = int(np.prod(self.space.shape))
+        loc = nn.Dense(size, kernel_init=kernel)(h)
+        log_std = self.param("log_std", nn.initializers.zeros, (size,))
+        kind = Gaussian if self.distribution == "gaussian" else TanhGaussian
+        low = jnp.asarray(self.space.low, jnp.float32).reshape(size)
+        high = jnp.asarray(self.space.high, jnp.float32).reshape(size)
+        return kind(loc, jnp.broadcast_to(log_std, loc.shape), low, high)
+
+
+class FeedForward(nn.Module):
+    """Separate actor and critic; observations of any rank are flattened or convolved."""
+
+    spec: Spec
+    obs_rank: int
+    space: Any
+
+    def setup(self) -> None:
+        s = self.spec
+        if s.kind == "cnn":
+            self.actor_conv, self.critic_conv = Conv(s.init), Conv(s.init)
+        self.actor = Torso(s.hidden, s.activation, s.init)
+        self.critic = Torso(s.critic_hidden or s.hidden, s.activation, s.init)
+        self.head = PolicyHead(self.space, s.init, s.distribution)
+        self.value = nn.Dense(1, kernel_init=_kernel(s.init, 1.0))
+
+    def __call__(self, obs: Array) -> Output:
+        x = obs.astype(jnp.float32)
+        if self.spec.kind == "cnn":
+            actor_in, critic_in = self.actor_conv(x), self.critic_conv(x)
+        else:
+            flat = x.reshape(*x.shape[: x.ndim - self.obs_rank], -1)
+            actor_in = critic_in = flat
+        dist = self.head(self.actor(actor_in))
+        return Output(dist, self.value(self.critic(critic_in)).squeeze(-1))
+
+
+class Recurrent(nn.Module):
+    """Dense -> GRU -> heads; the hidden state is zeroed at the first step of an episode."""
+
+    spec: Spec
+    obs_rank: int
+    space: Any
+
+    @nn.compact
+    def __call__(self, carry: Array, obs: Array, is_first: Bool[Array, "*b"]) -> tuple[Array, Output]:
+        s = self.spec
+        x = obs.astype(jnp.float32)
+        x = x.reshape(*x.shape[: x.ndim - self.obs_rank], -1)
+        carry = jnp.where(is_first[..., None], 0.0, carry)
+        x = Torso((s.rnn_size,), "relu", s.init, name="embed")(x)
+        carry, h = nn.GRUCell(s.rnn_size, name="gru")(carry, x)
+        dist = PolicyHead(self.space, s.init, s.distribution, name="head")(
+            Torso(s.hidden, s.activation, s.init, name="actor")(h)
+        )
+        critic = Torso(s.critic_hidden or s.hidden, s.activation, s.init, name="critic")(h)
+        value = nn.Dense(1, kernel_init=_kernel(s.init, 1.0), name="value")(critic)
+        return carry, Output(dist, value.squeeze(-1))
+
+
+def make(spec: Spec, observation_space: Any, action_space: Any) -> Network:
+    """Build the network for an environment's spaces.
+
+    Args:
+      spec: kind and sizes.
+      observation_space: a Box of any rank (rank 3, H W C, for the CNN).
+      action_space: Discrete or Box.
+    """
+    shape = tuple(observation_space.shape)
+    build = _recurrent if spec.kind == "gru" else _feed_forward
+    return build(spec, shape, action_space)
+
+
+def _feed_forward(spec: Spec, shape: tuple[int, ...], action_space: Any) -> Network:
+    module = FeedForward(spec, len(shape), action_space)
+
+    def apply(params: PyTree, carry: PyTree, obs: Array, is_first: Array) -> tuple[Output, PyTree]:
+        return module.apply(params, obs), carry  # pyright: ignore[reportReturnType]
+
+    def unroll(params: PyTree, carry: PyTree, obs: Array, is_first: Array) -> Output:
+        return module.apply(params, obs)  # pyright: ignore[reportReturnType]
+
+    return Network(
+        init=lambda key: module.init(key, jnp.zeros(shape)),
+        apply=apply,
+        unroll=unroll,
+        carry=lambda batch: (),
+        recurrent=False,
+    )
+
+
+def _recurrent(spec: Spec, shape: tuple[int, ...], action_space: Any) -> Network:
+    module = Recurrent(spec, len(shape), action_space)
+
+    def carry(batch: tuple[int, ...]) -> Array:
+        return jnp.zeros((*batch, spec.rnn_size))
+
+    def apply(params: PyTree, h: PyTree, obs: Array, is_first: Array) -> tuple[Output, PyTree]:
+        h, out = module.apply(params, h, obs, is_first)  # pyright: ignore
+        return out, h
+
+    def unroll(params: PyTree, h: PyTree, obs: Array, is_first: Array) -> Output:
+        step = partial(module.apply, params)
+        _, out = jax.lax.scan(lambda c, x: step(c, *x), h, (obs, is_first))
+        return out
+
+    def init(key: PRNGKeyArray) -> PyTree:
+        return module.init(key, carry((1,)), jnp.zeros((1, *shape)), jnp.zeros(1, bool))
+
+    return Network(init, apply, unroll, carry, recurrent=True)

@@ -1,0 +1,190 @@
+"""Light rows for agents, environments and experiments: all that argument checks need, without jax.
+
+The ground floor never imports an agent or an environment by name; rows come from entry points, so
+another package's agents appear in `rlsuite list agents` as soon as it is installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Literal
+
+from rlsuite.config import Config
+from rlsuite.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Space:
+    """A space in a few plain numbers. `n` for discrete, `shape` and bounds for a box."""
+
+    kind: Literal["discrete", "box"]
+    shape: tuple[int, ...] = ()
+    n: int = 0
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def __str__(self) -> str:
+        if self.kind == "discrete":
+            return f"Discrete({self.n})"
+        return f"Box{self.shape}"
+
+
+@dataclass(frozen=True)
+class EnvRow:
+    """One environment: `target` is 'module:function', called with (id, **options)."""
+
+    id: str
+    target: str
+    observation: Space
+    action: Space
+    time_limit: int | None
+    family: str
+    options: tuple[str, ...] = ()
+    resumable: bool = True
+
+
+@dataclass(frozen=True)
+class EnvFamily:
+    """A scheme such as `gym:` whose members are looked up when asked for.
+
+    `target` is 'module:function' and gives an `EnvRow` for an id, or raises `UsageError`.
+    """
+
+    prefix: str
+    target: str
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """One agent: its configuration class, its factory and its presets file."""
+
+    name: str
+    module: str
+    summary: str
+    actions: tuple[Literal["discrete", "box"], ...] = ("discrete", "box")
+    config: str = "config:Config"
+    make: str = "agent:make"
+    presets: str = "presets.toml"
+
+    def load_config(self) -> type[Config]:
+        """The configuration class; loads no jax."""
+        return _load(self.module, self.config)
+
+    def load_make(self) -> Any:
+        """The factory `make(env, config)`."""
+        return _load(self.module, self.make)
+
+    def load_presets(self) -> dict[str, dict[str, Any]]:
+        """Named presets: what each sets, and its per-environment tables."""
+        return _presets(self.module, self.presets)
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """One paper: a folder with grid.toml, targets.csv and figure.py."""
+
+    name: str
+    package: str
+    summary: str
+    figures: tuple[str, ...] = field(default=())
+
+
+def _load(module: str, target: str) -> Any:
+    name, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(f"{module}.{name}"), attribute)
+
+
+@functools.cache
+def _presets(module: str, name: str) -> dict[str, dict[str, Any]]:
+    return tomllib.loads(resources.files(module).joinpath(name).read_text())
+
+
+@functools.cache
+def _rows(group: str) -> tuple[Any, ...]:
+    rows: list[Any] = []
+    for entry in importlib.metadata.entry_points(group=f"rlsuite.{group}"):
+        rows.extend(entry.load())
+    return tuple(rows)
+
+
+def agents() -> dict[str, AgentRow]:
+    """Every installed agent by name."""
+    return {row.name: row for row in _rows("agents")}
+
+
+def envs() -> dict[str, EnvRow]:
+    """Every listed environment by id (schemes such as `gym:` are not enumerated)."""
+    return {row.id: row for row in _rows("envs") if isinstance(row, EnvRow)}
+
+
+def experiments() -> dict[str, ExperimentRow]:
+    """Every installed experiment by name."""
+    return {row.name: row for row in _rows("experiments")}
+
+
+def agent(name: str) -> AgentRow:
+    """The agent's row, or a `UsageError` with the nearest name."""
+    known = agents()
+    if name not in known:
+        raise UsageError(f"no agent {name!r}: {nearest(name, known)}")
+    return known[name]
+
+
+def env(env_id: str) -> EnvRow:
+    """The environment's row, or a `UsageError` with the nearest id."""
+    known = envs()
+    if env_id in known:
+        return known[env_id]
+    for row in _rows("envs"):
+        if isinstance(row, EnvFamily) and env_id.startswith(row.prefix):
+            module, _, attribute = row.target.partition(":")
+            return getattr(importlib.import_module(module), attribute)(env_id)
+    raise UsageError(f"no environment {env_id!r}: {nearest(env_id, known)}")
+
+
+def make_env(env_id: str, **options: Any) -> Any:
+    """Build an environment by id.
+
+    Raises:
+      UsageError: an unknown id or option.
+    """
+    row = env(env_id)
+    for name in options:
+        if name not in row.options:
+            raise UsageError(f"{env_id} has no option {name!r}: {nearest(name, row.options)}")
+    module, _, attribute = row.target.partition(":")
+    return getattr(importlib.import_module(module), attribute)(env_id, **options)
+
+
+def resolve_preset(row: AgentRow, name: str | None, env_id: str) -> tuple[dict[str, Any], dict]:
+    """The settings of a preset for an environment.
+
+    A preset is a table of settings; keys `total_steps` and `env` (a sub-table per environment id,
+    laid over the rest) are its own. Without a name, the defaults hold.
+
+    Returns:
+      (agent settings, run settings such as total_steps).
+
+    Raises:
+      UsageError: an unknown preset, or one that says nothing of this environment though it is
+        restricted to some.
+    """
+    if name is None:
+        return {}, {}
+    presets = row.load_presets()
+    if name not in presets:
+        raise UsageError(f"{row.name} has no preset {name!r}: {nearest(name, presets)}")
+    table = dict(presets[name])
+    per_env = table.pop("env", {})
+    only = table.pop("only_listed", False)
+    table.pop("source", None)
+    if only and env_id not in per_env:
+        raise UsageError(f"preset {name!r} has no set for {env_id}: {nearest(env_id, per_env)}")
+    table.update({k: v for k, v in per_env.get(env_id, {}).items() if k != "source"})
+    run = {k: table.pop(k) for k in ("total_steps",) if k in table}
+    return table, run
