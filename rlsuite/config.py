@@ -17,13 +17,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import operator
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from rlsuite.errors import UsageError, nearest
 
 _T = TypeVar("_T", int, float)
+_ConfigT = TypeVar("_ConfigT", bound="Config")
 
 
 class _TracedMark:
@@ -105,7 +107,9 @@ class Config:
         """Conditions between fields; raise `UsageError` where one fails."""
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any], base: Self | None = None) -> Self:
+    def from_mapping(
+        cls: type[_ConfigT], values: Mapping[str, Any], base: _ConfigT | None = None
+    ) -> _ConfigT:
         """Make a configuration from names and values, on top of `base`.
 
         Raises:
@@ -129,12 +133,9 @@ class Config:
         """The traced fields: what may differ between runs of one program."""
         return {n: getattr(self, n) for n, info in fields(type(self)).items() if info.traced}
 
-    def static(self) -> Static[Self]:
+    def static(self: _ConfigT) -> Static[_ConfigT]:
         """The rest: what a program is compiled for. Reading a traced field from it is an error."""
         return Static(self)
-
-
-_ConfigT = TypeVar("_ConfigT", bound=Config)
 
 
 class Static(typing.Generic[_ConfigT]):
@@ -170,7 +171,7 @@ class Static(typing.Generic[_ConfigT]):
 
 
 def coerce(info: FieldInfo, value: Any) -> Any:
-    """Check one value against its field, converting what is harmless (3 for 3.0, a list for a tuple).
+    """Check one value against its field, converting what is harmless (3 to 3.0, list to tuple).
 
     Raises:
       UsageError: wrong type, outside the bounds, NaN or infinite.
@@ -200,8 +201,8 @@ def _scalar(info: FieldInfo, kind: Any, value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"agent.{info.name} must be a finite number, not {value!r}")
     for bound, limit in info.bounds.items():
-        held = {"gt": value > limit, "ge": value >= limit, "lt": value < limit, "le": value <= limit}
-        if not held[bound]:
+        holds = {"gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le}
+        if not holds[bound](value, limit):
             words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}[bound]
             raise UsageError(f"agent.{info.name} must be {words} {limit:g}, not {value!r}")
     return value

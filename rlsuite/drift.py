@@ -60,9 +60,7 @@ def ratio(log_ratio: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 def surrogate(drift: Drift, rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
     """r A - drift: what is maximised, per sample. `advantage` and `old` are constants."""
-    x = x._replace(
-        advantage=jax.lax.stop_gradient(x.advantage), old=jax.lax.stop_gradient(x.old)
-    )
+    x = x._replace(advantage=jax.lax.stop_gradient(x.advantage), old=jax.lax.stop_gradient(x.old))
     return ratio(x.log_ratio) * x.advantage - drift.penalty(rule, x, hp)
 
 

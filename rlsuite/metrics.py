@@ -18,7 +18,7 @@ class Mean(NamedTuple):
     """Weighted mean; empty (no value) while `count` is 0, e.g. when no episode has ended."""
 
     sum: Float[Array, ""]
-    count: Float[Array, ""]
+    count: Float[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class Last(NamedTuple):
@@ -54,10 +54,12 @@ def mean(values: Num[Array, "*shape"], where: Bool[Array, "*shape"] | None = Non
 def empty(like: Metrics) -> Metrics:
     """The neutral element of `merge` for metrics of the given kinds."""
     neutral = {Mean: 0.0, Last: jnp.nan, Min: jnp.inf, Max: -jnp.inf}
-    return {
-        name: jax.tree.map(lambda leaf, n=neutral[type(m)]: jnp.full(leaf.shape, n, leaf.dtype), m)
-        for name, m in like.items()
-    }
+
+    def blank(metric: Metric) -> Metric:
+        value = neutral[type(metric)]
+        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, value, leaf.dtype), metric)
+
+    return {name: blank(metric) for name, metric in like.items()}
 
 
 def merge(older: Metrics, newer: Metrics) -> Metrics:

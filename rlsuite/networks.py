@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -74,7 +74,7 @@ class Network:
 def _kernel(kind: Init, gain: float) -> nn.initializers.Initializer:
     if kind == "orthogonal":
         return nn.initializers.orthogonal(gain)
-    return nn.initializers.lecun_normal() if kind == "lecun_normal" else nn.initializers.lecun_uniform()
+    return getattr(nn.initializers, kind)()
 
 
 class Torso(nn.Module):
@@ -99,7 +99,8 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b h w c"]) -> Float[Array, "*b d"]:
-        x = nn.Conv(16, (3, 3), padding="VALID", kernel_init=_kernel(self.init_kind, math.sqrt(2)))(x)
+        kernel = _kernel(self.init_kind, math.sqrt(2))
+        x = nn.Conv(16, (3, 3), padding="VALID", kernel_init=kernel)(x)
         return nn.relu(x).reshape(*x.shape[:-3], -1)
 
 
@@ -119,8 +120,7 @@ class PolicyHead(nn.Module):
         loc = nn.Dense(size, kernel_init=kernel)(h)
         log_std = self.param("log_std", nn.initializers.zeros, (size,))
         kind = Gaussian if self.distribution == "gaussian" else TanhGaussian
-        low = jnp.asarray(self.space.low, jnp.float32).reshape(size)
-        high = jnp.asarray(self.space.high, jnp.float32).reshape(size)
+        low, high = (tuple(np.ravel(bound).tolist()) for bound in (self.space.low, self.space.high))
         return kind(loc, jnp.broadcast_to(log_std, loc.shape), low, high)
 
 
@@ -159,7 +159,9 @@ class Recurrent(nn.Module):
     space: Any
 
     @nn.compact
-    def __call__(self, carry: Array, obs: Array, is_first: Bool[Array, "*b"]) -> tuple[Array, Output]:
+    def __call__(
+        self, carry: Array, obs: Array, is_first: Bool[Array, "*b"]
+    ) -> tuple[Array, Output]:
         s = self.spec
         x = obs.astype(jnp.float32)
         x = x.reshape(*x.shape[: x.ndim - self.obs_rank], -1)
@@ -191,10 +193,10 @@ def _feed_forward(spec: Spec, shape: tuple[int, ...], action_space: Any) -> Netw
     module = FeedForward(spec, len(shape), action_space)
 
     def apply(params: PyTree, carry: PyTree, obs: Array, is_first: Array) -> tuple[Output, PyTree]:
-        return module.apply(params, obs), carry  # pyright: ignore[reportReturnType]
+        return cast(Output, module.apply(params, obs)), carry
 
     def unroll(params: PyTree, carry: PyTree, obs: Array, is_first: Array) -> Output:
-        return module.apply(params, obs)  # pyright: ignore[reportReturnType]
+        return cast(Output, module.apply(params, obs))
 
     return Network(
         init=lambda key: module.init(key, jnp.zeros(shape)),
@@ -212,13 +214,13 @@ def _recurrent(spec: Spec, shape: tuple[int, ...], action_space: Any) -> Network
         return jnp.zeros((*batch, spec.rnn_size))
 
     def apply(params: PyTree, h: PyTree, obs: Array, is_first: Array) -> tuple[Output, PyTree]:
-        h, out = module.apply(params, h, obs, is_first)  # pyright: ignore
+        h, out = cast(tuple[Array, Output], module.apply(params, h, obs, is_first))
         return out, h
 
     def unroll(params: PyTree, h: PyTree, obs: Array, is_first: Array) -> Output:
         step = partial(module.apply, params)
         _, out = jax.lax.scan(lambda c, x: step(c, *x), h, (obs, is_first))
-        return out
+        return cast(Output, out)
 
     def init(key: PRNGKeyArray) -> PyTree:
         return module.init(key, carry((1,)), jnp.zeros((1, *shape)), jnp.zeros(1, bool))

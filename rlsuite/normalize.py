@@ -17,8 +17,7 @@ from jaxtyping import Array, Bool, Float
 COUNT_CAP = 1e7
 
 
-@struct.dataclass
-class Moments:
+class Moments(struct.PyTreeNode):
     """Mean and population variance of `count` samples seen so far."""
 
     mean: Float[Array, "*shape"]

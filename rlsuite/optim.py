@@ -52,7 +52,7 @@ def _clip_elements(bound: Scalar) -> optax.GradientTransformation:
 
 def _clip_global_norm(bound: Scalar) -> optax.GradientTransformation:
     def update(updates: optax.Updates, _: optax.Params | None) -> optax.Updates:
-        factor = jnp.minimum(1.0, bound / jnp.maximum(optax.global_norm(updates), 1e-16))
+        factor = jnp.minimum(1.0, bound / jnp.maximum(optax.tree.norm(updates), 1e-16))
         return jax.tree.map(lambda g: g * factor, updates)
 
     return optax.stateless(update)

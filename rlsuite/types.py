@@ -127,8 +127,7 @@ class Context(NamedTuple):
     data: PyTree = None
 
 
-@struct.dataclass
-class Counters:
+class Counters(struct.PyTreeNode):
     """How far a run is. `env_steps` counts prefill too."""
 
     updates: Int[Array, ""]

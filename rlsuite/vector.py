@@ -45,8 +45,7 @@ class VectorStep(NamedTuple):
     episodes: Episodes
 
 
-@struct.dataclass
-class VectorState:
+class VectorState(struct.PyTreeNode):
     """N environments under way. `pool` holds reset (states, observations) or nothing."""
 
     env: EnvState
@@ -150,9 +149,7 @@ def _step(
         episode_length=jnp.where(done, 0, lengths),
     )
     episodes = Episodes(done, returns, lengths)
-    return new_state, VectorStep(
-        obs, out.obs, out.reward, out.terminated, out.truncated, episodes
-    )
+    return new_state, VectorStep(obs, out.obs, out.reward, out.terminated, out.truncated, episodes)
 
 
 def _auto_reset(

@@ -32,8 +32,7 @@ class Policy(NamedTuple):
     obs_clip: Float[Array, ""]
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """Everything a run is: copy it and the run goes on from there, bit for bit."""
 
     params: PyTree
@@ -168,9 +167,7 @@ def act(
     mode: Mode,
 ) -> tuple[Array, Carry]:
     """The environment's action for each observation; 'explore' is 'sample'."""
-    out, carry = parts.network.apply(
-        policy.params, carry, normalized(parts, policy, obs), is_first
-    )
+    out, carry = parts.network.apply(policy.params, carry, normalized(parts, policy, obs), is_first)
     raw = out.dist.mode() if mode == "greedy" else out.dist.sample(key)
     return out.dist.to_env(raw), carry
 

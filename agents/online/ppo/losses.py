@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rlsuite import drift
-from rlsuite.drift import Drift, DriftInput, Progress
 from rlsuite.distributions import Distribution
+from rlsuite.drift import Drift, DriftInput, Progress
 from rlsuite.networks import Output
 
 
