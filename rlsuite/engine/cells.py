@@ -1,0 +1,143 @@
+"""The unit of work: one resolved configuration, environment, seed and budget.
+
+A cell is what is hashed, run, checkpointed, skipped and shipped to another machine. This module
+loads no jax.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlsuite import registry
+from rlsuite.config import Config, fields
+from rlsuite.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often a run speaks. Changes nothing in training.
+
+    Attributes:
+      evaluations: how many, evenly spaced over the run, after one of the initial policy.
+      episodes: per evaluation.
+      logs: rows of training metrics over the run.
+      mode: greedy or sample; None: how the agent's own paper evaluates.
+    """
+
+    evaluations: int = 20
+    episodes: int = 16
+    logs: int = 100
+    mode: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("evaluations", 0), ("episodes", 1), ("logs", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        if self.mode not in (None, "greedy", "sample"):
+            raise UsageError(f"eval mode must be greedy or sample, not {self.mode!r}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of one seed.
+
+    Attributes:
+      agent, env: registry names.
+      env_options: constructor options of the environment.
+      config: the agent's resolved settings, all of them.
+      seed: of the reporting namespace.
+      iterations, total_steps: the executed budget, whole iterations.
+      cadence: not part of the identity.
+      series: the label curves are grouped under; not part of the identity.
+      sweep: the swept settings and their values; not part of the identity.
+    """
+
+    agent: str
+    env: str
+    config: dict[str, Any]
+    seed: int
+    iterations: int
+    total_steps: int
+    env_options: dict[str, Any] = field(default_factory=dict)
+    cadence: Cadence = Cadence()
+    series: str = ""
+    sweep: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Content hash of what decides the result."""
+        identity = [self.agent, self.env, self.env_options, self.config, self.seed, self.iterations]
+        return _digest(identity)
+
+    @property
+    def group(self) -> str:
+        """Cells of one group run on one compiled program: they differ in traced fields and seed."""
+        static = {
+            name: self.config[name]
+            for name, info in fields(registry.agent(self.agent).load_config()).items()
+            if not info.traced
+        }
+        cadence = [self.cadence.episodes, self.cadence.mode]
+        return _digest([self.agent, self.env, self.env_options, static, cadence])
+
+    def load_config(self) -> Config:
+        """The validated configuration."""
+        return registry.agent(self.agent).load_config().from_mapping(self.config)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> Cell:
+        """The inverse."""
+        return cls(**{**values, "cadence": Cadence(**values["cadence"])})
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tuple[int, int]:
+    """Round a budget down to whole iterations.
+
+    Returns:
+      (iterations, executed environment steps).
+
+    Raises:
+      UsageError: the budget is below one iteration, or does not divide though `exact`.
+    """
+    if not isinstance(total_steps, int) or isinstance(total_steps, bool):
+        raise UsageError(f"total-steps must be a whole number, not {total_steps!r}")
+    per = config.steps_per_iteration()  # pyright: ignore[reportAttributeAccessIssue]
+    if total_steps < per:
+        raise UsageError(
+            f"total-steps {total_steps} is below one iteration of {per} steps: try {per} or more"
+        )
+    if exact and total_steps % per:
+        below = total_steps // per * per
+        raise UsageError(
+            f"total-steps {total_steps} is no multiple of an iteration's {per}: "
+            f"try {below} or {below + per}"
+        )
+    iterations = total_steps // per
+    return iterations, iterations * per
+
+
+def check_actions(agent: registry.AgentRow, env: registry.EnvRow) -> None:
+    """Refuse an agent on a kind of action it has no policy for.
+
+    Raises:
+      UsageError: naming the environments' action space and what the agent takes.
+    """
+    if env.action.kind not in agent.actions:
+        fitting = [row.id for row in registry.envs().values() if row.action.kind in agent.actions]
+        raise UsageError(
+            f"{agent.name} needs {' or '.join(agent.actions)} actions but {env.id} has "
+            f"{env.action}: {nearest(env.id, fitting)}"
+        )

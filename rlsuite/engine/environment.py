@@ -1,0 +1,67 @@
+"""The environment a worker must be started in; it has to be set before jax is imported.
+
+On CPU jax 0.10 can hang without error: vmapped training scans, callbacks under vmap. One PJRT
+thread and the plain scheduler cure both, and one single-threaded worker per core is also the
+fastest way to run many seeds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+CPU_FLAGS = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
+
+
+def cache_folder() -> Path:
+    """Where compiled programs and recorded datasets are kept (RLSUITE_CACHE, XDG_CACHE_HOME)."""
+    if explicit := os.environ.get("RLSUITE_CACHE"):
+        return Path(explicit)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rlsuite"
+
+
+def worker_environment(device: str, index: int = 0) -> dict[str, str]:
+    """The variables of a worker on 'cpu' or 'gpu' `index`."""
+    env = dict(os.environ)
+    env.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / f"xla-{_machine()}"))
+    env.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    env.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    env["PYTHONUNBUFFERED"] = "1"
+    if device == "cpu":
+        env["JAX_PLATFORMS"] = "cpu"
+        env["PJRT_NPROC"] = "1"
+        env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {CPU_FLAGS}".strip()
+        env.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")})
+    else:
+        env["CUDA_VISIBLE_DEVICES"] = visible_gpus()[index]
+    return env
+
+
+def _machine() -> str:
+    """Programs compiled for one CPU may not run on another that shares the home folder."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+        flags = next(line for line in text.splitlines() if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        flags = platform.processor()
+    return hashlib.sha256(f"{platform.machine()} {flags}".encode()).hexdigest()[:10]
+
+
+def visible_gpus() -> list[str]:
+    """Ids of the GPUs, found without touching them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [part for part in chosen.split(",") if part.strip()]
+    try:
+        out = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(i) for i, line in enumerate(out.stdout.splitlines()) if line.startswith("GPU")]
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,108 @@
+"""Run the cells of a request in workers and see them through."""
+
+from __future__ import annotations
+
+import contextlib
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from rlsuite import registry
+from rlsuite.engine import files
+from rlsuite.engine.cells import Cell
+from rlsuite.engine.launch import Workers
+from rlsuite.engine.progress import Progress, Tally, duration
+from rlsuite.engine.store import Store
+from rlsuite.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: cells still unfinished mean it was stopped or gave up."""
+
+    finished: int
+    nan: int
+    failed: dict[str, str]
+    left: int
+    seconds: float
+
+
+def modules(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """What workers should import while the parent plans."""
+    agents = {registry.agent(c.agent) for c in cells}
+    names = {f"{row.module}.{row.make.partition(':')[0]}" for row in agents}
+    names |= {registry.env(env).target.partition(":")[0] for env in {c.env for c in cells}}
+    return tuple(sorted(names))
+
+
+def execute(
+    store: Store, cells: Sequence[Cell], workers: Workers, console: Console, folder: Path
+) -> Outcome:
+    """Run what is not finished; show progress; return how it ended.
+
+    Args:
+      store: prepared.
+      cells: of this request.
+      workers: started, waiting for the folder.
+      console: where progress goes.
+      folder: of the store.
+    """
+    pending = [cell for cell in cells if not store.is_done(cell.id)]
+    tally = Tally({c.id: c for c in cells}, {c.id for c in cells} - {c.id for c in pending})
+    if len(pending) < len(cells):
+        console.print(f"{len(cells) - len(pending)} of {len(cells)} runs are finished already")
+    if pending:
+        workers.start(folder, count=len(pending))
+        with Progress(tally, console) as progress:
+            workers.follow(progress.on_event)
+    else:
+        workers.dismiss()
+    import time
+
+    return Outcome(
+        finished=sum(store.is_done(cell.id) for cell in cells),
+        nan=tally.nan,
+        failed={tally.name(c): error for c, error in tally.failed.items()},
+        left=sum(not store.is_done(c.id) for c in cells),
+        seconds=time.monotonic() - tally.began,
+    )
+
+
+def check_checkpoints(store: Store, cells: Sequence[Cell]) -> None:
+    """Read what would be resumed before anything is started; forget earlier failures.
+
+    Raises:
+      UsageError: a damaged checkpoint, naming the file.
+    """
+    for cell in cells:
+        path = store.path(cell.id, "checkpoint")
+        if path.exists():
+            with contextlib.suppress(FileNotFoundError):
+                _readable(path)
+        store.path(cell.id, "failed").unlink(missing_ok=True)
+
+
+def _readable(path: Path) -> None:
+    try:
+        files.read_arrays(path)
+    except UsageError:
+        # Another worker may have finished the cell while it was read.
+        if path.exists():
+            raise
+
+
+def describe(outcome: Outcome, folder: Path) -> str:
+    """The last line of a run."""
+    text = f"{outcome.finished} runs finished in {duration(outcome.seconds)}"
+    if outcome.nan:
+        text += f", {outcome.nan} turned to NaN"
+    if outcome.failed:
+        text += f", {len(outcome.failed)} failed"
+    if outcome.left:
+        text += f"; {outcome.left} left: the same command goes on (folder {folder})"
+    return text
+
+

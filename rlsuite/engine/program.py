@@ -1,0 +1,158 @@
+"""The compiled functions that serve every cell of a group.
+
+Traced hyperparameters, seeds, budgets and cadences are arguments: one compilation each of `init`,
+`chunk` and `evaluate` is all a group needs. `traces` counts them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from rlsuite import keys, metrics, registry
+from rlsuite.config import Config
+from rlsuite.engine.cells import Cell
+from rlsuite.evaluate import Evaluation, evaluate
+from rlsuite.metrics import Metrics
+from rlsuite.types import Agent, Context, Hyper, Mode, State
+
+
+def context(agent: Agent, config: Config, iterations: int, data: Any = None) -> Context:
+    """What a run is given: its traced settings as scalar arrays, and the default environment."""
+    hp = {name: jnp.asarray(value) for name, value in config.hyper().items()}
+    params = jax.tree.map(jnp.asarray, agent.env.default_params)
+    return Context(Hyper(hp), params, jnp.int32(iterations), data)
+
+
+class Program:
+    """An agent's functions, compiled once and driven cell after cell.
+
+    Args:
+      agent: built for the group.
+      episodes: per evaluation.
+      mode: how evaluation acts; None for the agent's own.
+    """
+
+    def __init__(self, agent: Agent, episodes: int, mode: Mode | None) -> None:
+        self.agent = agent
+        self.traces: Counter[str] = Counter()
+        self.compile_seconds = 0.0
+        self._episodes, self._mode = episodes, mode
+        self._compiled: dict[str, Any] = {}
+        # A program with a host callback is never written to jax's compile cache, and learning is
+        # the dear part to compile: host simulators get `collect` and `learn` apart.
+        self._host = not agent.env.resumable
+        self.memory = 0
+
+    @classmethod
+    def for_cell(cls, cell: Cell) -> Program:
+        """Build environment and agent from a cell's names and compile nothing yet."""
+        env = registry.make_env(cell.env, **cell.env_options)
+        make = registry.agent(cell.agent).load_make()
+        mode: Any = cell.cadence.mode
+        return cls(make(env, cell.load_config()), cell.cadence.episodes, mode)
+
+    # --- the traced functions -------------------------------------------------------------------
+
+    def _init(self, key: PRNGKeyArray, ctx: Context) -> tuple[State, Metrics]:
+        self.traces["init"] += 1
+        state = self.agent.init(key, ctx)
+        return state, metrics.empty(jax.eval_shape(self.agent.step, state, ctx)[1])
+
+    def _chunk(
+        self, state: State, running: Metrics, ctx: Context, count: Int[Array, ""]
+    ) -> tuple[State, Metrics]:
+        self.traces["chunk"] += 1
+
+        def body(_: Any, loop: tuple[State, Metrics]) -> tuple[State, Metrics]:
+            state, new = self.agent.step(loop[0], ctx)
+            return state, metrics.merge(loop[1], new)
+
+        return jax.lax.fori_loop(0, count, body, (state, running))
+
+    def _collect(self, state: State, ctx: Context) -> tuple[State, Any]:
+        self.traces["collect"] += 1
+        return self.agent.collect(state, ctx)
+
+    def _learn(
+        self, state: State, batch: Any, running: Metrics, ctx: Context
+    ) -> tuple[State, Metrics]:
+        self.traces["learn"] += 1
+        state, new = self.agent.learn(state, batch, ctx)
+        return state, metrics.merge(running, new)
+
+    def _evaluate(self, state: State, key: PRNGKeyArray, ctx: Context) -> Evaluation:
+        self.traces["evaluate"] += 1
+        return evaluate(
+            self.agent,
+            self.agent.policy(state),
+            key,
+            ctx.env_params,
+            episodes=self._episodes,
+            mode=self._mode,
+        )
+
+    # --- what the runner calls ------------------------------------------------------------------
+
+    def init(self, seed: int, ctx: Context) -> tuple[State, Metrics]:
+        """The state before the first step, and empty metrics."""
+        return self._call("init", self._init, (), keys.root(seed), ctx)
+
+    def chunk(
+        self, state: State, running: Metrics, ctx: Context, count: int
+    ) -> tuple[State, Metrics]:
+        """`count` iterations; `state` is donated. Metrics merge in the same order however a run
+        is cut into chunks, so no cadence can change a number."""
+        if not self._host:
+            return self._call("chunk", self._chunk, (0,), state, running, ctx, jnp.int32(count))
+        for _ in range(count):
+            state, batch = self._call("collect", self._collect, (0,), state, ctx)
+            state, running = self._call("learn", self._learn, (0,), state, batch, running, ctx)
+        return state, running
+
+    def evaluate(self, state: State, seed: int, counter: int, ctx: Context) -> Evaluation:
+        """Whole episodes in the evaluation stream of `seed`, after `counter` iterations."""
+        key = keys.stream(keys.root(seed), keys.Purpose.EVALUATE, counter)
+        return self._call("evaluate", self._evaluate, (), state, key, ctx)
+
+    def shapes(self, seed: int, ctx: Context) -> Any:
+        """Structure of (state, metrics) without computing them: what a checkpoint must match."""
+        count = self.traces["init"]
+        shapes = jax.eval_shape(self._init, keys.root(seed), ctx)
+        self.traces["init"] = count
+        return shapes
+
+    def _call(self, name: str, function: Any, donate: tuple[int, ...], *args: Any) -> Any:
+        if name not in self._compiled:
+            start = time.perf_counter()
+            compiled = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+            self.compile_seconds += time.perf_counter() - start
+            self.memory = max(self.memory, _program_bytes(compiled))
+            self._compiled[name] = compiled
+        return self._compiled[name](*args)
+
+
+def _program_bytes(compiled: Any) -> int:
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        return 0
+    return int(
+        analysis.argument_size_in_bytes
+        + analysis.output_size_in_bytes
+        - analysis.alias_size_in_bytes
+        + analysis.temp_size_in_bytes
+    )
+
+
+def tree_bytes(tree: Any) -> int:
+    """Bytes of a tree of arrays or shapes."""
+    return sum(
+        int(leaf.size) * (8 if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else
+                          leaf.dtype.itemsize)
+        for leaf in jax.tree.leaves(tree)
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""What the parent shows while workers run: a live panel on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rlsuite.engine.cells import Cell
+
+LINE_SECONDS = 15.0
+KEPT_RATE_SECONDS = 30.0
+
+
+@dataclass
+class Slot:
+    """What a worker was last heard to do."""
+
+    cell: str = ""
+    steps: int = 0
+    ret: float | None = None
+    rate: float = 0.0
+
+
+@dataclass
+class Tally:
+    """How far all cells are."""
+
+    cells: dict[str, Cell]
+    finished: set[str]
+    slots: dict[int, Slot] = field(default_factory=dict)
+    returns: list[float] = field(default_factory=list)
+    nan: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    memory: int = 0
+    began: float = field(default_factory=time.monotonic)
+    start_steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.start_steps = self.done_steps()
+        self._at_start: dict[str, int] = {}
+
+    def total_steps(self) -> int:
+        """Environment steps of all cells."""
+        return sum(cell.total_steps for cell in self.cells.values())
+
+    def done_steps(self) -> int:
+        """Environment steps taken so far, earlier runs included."""
+        whole = sum(self.cells[c].total_steps for c in self.finished if c in self.cells)
+        return whole + sum(s.steps for s in self.slots.values() if s.cell not in self.finished)
+
+    def seconds_left(self) -> float | None:
+        """At the average rate since this run began."""
+        spent = time.monotonic() - self.began
+        done = self.done_steps() - self.start_steps
+        if spent < 2 or done <= 0:
+            return None
+        return (self.total_steps() - self.done_steps()) * spent / done
+
+    def take(self, slot: int, event: dict[str, Any]) -> str | None:
+        """Note an event; a line to print, if it is news."""
+        kind, cell = event["event"], event.get("cell")
+        at = self.slots.setdefault(slot, Slot())
+        if kind == "start":
+            self.slots[slot] = Slot(cell=str(cell))
+        elif kind == "progress":
+            at.steps, at.ret, at.rate = event["steps"], event["ret"], event["rate"]
+        elif kind in ("done", "nan"):
+            self.finished.add(str(cell))
+            self.nan += kind == "nan"
+            if event["ret"] is not None:
+                self.returns.append(event["ret"])
+            return f"{self.name(cell)} turned to NaN: kept and counted" if kind == "nan" else None
+        elif kind == "failed":
+            self.failed[str(cell)] = event["error"]
+            self.finished.add(str(cell))
+            return f"{self.name(cell)} failed: {event['error']}"
+        elif kind == "estimate":
+            self.memory = max(self.memory, event["bytes"])
+        elif kind == "hung":
+            return (
+                f"worker {slot} used no CPU time and said nothing for {event['seconds']:.0f} s in "
+                f"{self.name(cell)}: killed, it goes on from its last checkpoint"
+            )
+        elif kind == "died":
+            then = "started again" if event["restarted"] else "given up after several restarts"
+            return f"worker {slot} died (code {event['code']}) in {self.name(cell)}: {then}"
+        elif kind == "output":
+            return f"worker {slot}: {event['text']}"
+        return None
+
+    def name(self, cell_id: str | None) -> str:
+        """A cell in a user's words."""
+        cell = self.cells.get(cell_id or "")
+        return f"{cell.series} on {cell.env}, seed {cell.seed}" if cell else "no cell"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as 1:02:03 or 2:03."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Progress:
+    """Shows a tally; use as a context manager."""
+
+    def __init__(self, tally: Tally, console: Console) -> None:
+        self.tally, self.console = tally, console
+        self._live: Live | None = None
+        self._line = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self._live = Live(get_renderable=self._render, console=self.console,
+                              refresh_per_second=2, transient=True)  # fmt: skip
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def on_event(self, slot: int, event: dict[str, Any]) -> None:
+        """Take an event and show what is new."""
+        news = self.tally.take(slot, event)
+        if news:
+            self.console.print(Text(news, style="yellow"))
+        now = time.monotonic()
+        if self._live is None and now - self._line >= LINE_SECONDS:
+            self._line = now
+            self.console.print(self._summary())
+
+    def _summary(self) -> str:
+        t = self.tally
+        rate = sum(s.rate for s in t.slots.values())
+        parts = [
+            f"{len(t.finished)}/{len(t.cells)} runs",
+            f"{t.done_steps() / max(t.total_steps(), 1):.0%} of {t.total_steps():,} steps",
+            f"{rate:,.0f} steps/s",
+            f"{duration(t.seconds_left())} left",
+        ]
+        if t.returns:
+            parts.append(f"finished returns mean {sum(t.returns) / len(t.returns):.1f}")
+        parts += [f"{t.nan} NaN"] * bool(t.nan) + [f"{len(t.failed)} failed"] * bool(t.failed)
+        return " · ".join(parts)
+
+    def _render(self) -> Group:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("run", "steps", "steps/s", "return so far", "left"):
+            table.add_column(heading, justify="left" if heading == "run" else "right")
+        for _, slot in sorted(self.tally.slots.items()):
+            cell = self.tally.cells.get(slot.cell)
+            if cell is None or slot.cell in self.tally.finished:
+                continue
+            left = (cell.total_steps - slot.steps) / slot.rate if slot.rate else None
+            table.add_row(
+                self.tally.name(slot.cell),
+                f"{slot.steps:,}/{cell.total_steps:,}",
+                f"{slot.rate:,.0f}",
+                "–" if slot.ret is None else f"{slot.ret:.1f}",
+                duration(left),
+            )
+        return Group(table, Text(self._summary(), style="bold"))

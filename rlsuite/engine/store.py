@@ -1,0 +1,181 @@
+"""A folder per run: what was asked, and one file per cell that says how far it is.
+
+    DIR/spec.json                    the resolved spec: configurations once, cells by hash
+    DIR/claims.lock                  see `rlsuite.engine.claims`
+    DIR/cells/ID.checkpoint          a cell under way: state, unfinished metrics and rows so far
+    DIR/cells/ID.done                a finished cell: policy, rows, provenance
+    DIR/cells/ID.failed              a cell that raised: the error (tried again next time)
+    DIR/rows.parquet, cells.parquet  all rows, compacted when the run ends; can be made again
+
+State and rows of a cell are committed by one rename, so no row can be twice or missing whatever
+is killed when. Only the compaction imports polars.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlsuite.engine import files
+from rlsuite.engine.cells import Cell
+from rlsuite.errors import UsageError
+
+VERSION = 1
+Rows = dict[str, list[tuple[int, float, float]]]
+
+
+class Store:
+    """A run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells_folder = folder / "cells"
+
+    # --- the spec ---------------------------------------------------------------------------
+
+    def prepare(self, cells: Iterable[Cell], command: list[str]) -> list[Cell]:
+        """Create the folder, or add cells to it. Cells already there keep their files.
+
+        Returns:
+          All cells of this request (not those only earlier requests had).
+
+        Raises:
+          UsageError: the folder cannot be written, holds something else, or is damaged.
+        """
+        asked = {cell.id: cell for cell in cells}
+        self._make_folder()
+        with self._locked():
+            known = {cell.id: cell for cell in self.cells()} if self.exists() else {}
+            for cell_id, cell in asked.items():
+                if cell_id in known and known[cell_id].cadence != cell.cadence:
+                    raise UsageError(
+                        f"{self.folder} already holds these runs with {known[cell_id].cadence}: "
+                        "use the same evaluations, episodes and logs, or another --out"
+                    )
+            commands = files.read_json(self._spec)["commands"] if self.exists() else []
+            if command not in commands:
+                commands.append(command)
+            self._write_spec({**known, **asked}, commands)
+        return list(asked.values())
+
+    def _make_folder(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"--out {self.folder} is a file, not a folder")
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.exists():
+            strays = [p.name for p in self.folder.iterdir()]
+            if strays not in (["claims.lock"], ["cells"]) and "spec.lock" not in strays:
+                raise UsageError(
+                    f"--out {self.folder} holds other files and no spec.json: use an empty folder"
+                )
+        try:
+            self.cells_folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write to --out {self.folder}: {error.strerror}") from None
+        if not os.access(self.cells_folder, os.W_OK):
+            raise UsageError(f"cannot write to --out {self.folder}: permission denied")
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(self.folder / "spec.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @property
+    def _spec(self) -> Path:
+        return self.folder / "spec.json"
+
+    def exists(self) -> bool:
+        """Whether this is a run folder."""
+        return self._spec.exists()
+
+    def _write_spec(self, cells: dict[str, Cell], commands: list[list[str]]) -> None:
+        configs: dict[str, Any] = {}
+        rows = []
+        for cell in cells.values():
+            row = cell.to_mapping()
+            config = row.pop("config")
+            text = json.dumps(config, sort_keys=True)
+            name = hashlib.sha256(text.encode()).hexdigest()[:12]
+            configs[name] = config
+            rows.append({**row, "config": name})
+        spec = {"version": VERSION, "commands": commands, "configs": configs, "cells": rows}
+        files.write_json(self._spec, spec)
+
+    def cells(self) -> list[Cell]:
+        """Every cell ever asked of this folder, in the order asked."""
+        spec = files.read_json(self._spec)
+        try:
+            if spec["version"] != VERSION:
+                raise UsageError(
+                    f"{self.folder} was written by another version of rlsuite "
+                    f"(store {spec['version']}, here {VERSION}): use a new folder"
+                )
+            configs = spec["configs"]
+            return [Cell.from_mapping({**r, "config": configs[r["config"]]}) for r in spec["cells"]]
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"{self._spec} is damaged ({error!r}): use a new folder") from None
+
+    def commands(self) -> list[list[str]]:
+        """The command lines that asked for cells of this folder."""
+        return files.read_json(self._spec)["commands"]
+
+    # --- one cell ---------------------------------------------------------------------------
+
+    def path(self, cell_id: str, kind: str) -> Path:
+        """The cell's file of a kind: checkpoint, done or failed."""
+        return self.cells_folder / f"{cell_id}.{kind}"
+
+    def is_done(self, cell_id: str) -> bool:
+        """Whether the cell has finished (with numbers or with NaN)."""
+        return self.path(cell_id, "done").exists()
+
+    def commit(
+        self, cell_id: str, arrays: dict[str, np.ndarray], rows: Rows, meta: dict[str, Any]
+    ) -> None:
+        """A checkpoint: state and rows by one rename."""
+        packed = {**arrays, **pack_rows(rows)}
+        files.write_arrays(self.path(cell_id, "checkpoint"), packed, meta)
+
+    def finish(
+        self, cell_id: str, arrays: dict[str, np.ndarray], rows: Rows, meta: dict[str, Any]
+    ) -> None:
+        """The finished cell's file; its checkpoint and any earlier failure go."""
+        packed = {**arrays, **pack_rows(rows)}
+        files.write_arrays(self.path(cell_id, "done"), packed, meta)
+        for kind in ("checkpoint", "failed"):
+            self.path(cell_id, kind).unlink(missing_ok=True)
+
+    def fail(self, cell_id: str, error: str) -> None:
+        """Note what a cell raised; its checkpoint stays."""
+        files.write_json(self.path(cell_id, "failed"), {"error": error})
+
+
+def pack_rows(rows: Rows) -> dict[str, np.ndarray]:
+    """Rows by metric as arrays: `rows/METRIC/step|seconds|value`."""
+    packed = {}
+    for metric, entries in rows.items():
+        packed[f"rows/{metric}/step"] = np.array([e[0] for e in entries], np.int64)
+        packed[f"rows/{metric}/seconds"] = np.array([e[1] for e in entries], np.float64)
+        packed[f"rows/{metric}/value"] = np.array([e[2] for e in entries], np.float64)
+    return packed
+
+
+def unpack_rows(arrays: dict[str, np.ndarray]) -> Rows:
+    """The inverse of `pack_rows`; other arrays are passed over."""
+    rows: Rows = {}
+    for name in arrays:
+        if name.startswith("rows/") and name.endswith("/step"):
+            metric = name[len("rows/") : -len("/step")]
+            parts = [arrays[f"rows/{metric}/{column}"] for column in ("step", "seconds", "value")]
+            rows[metric] = [
+                (int(s), float(t), float(v)) for s, t, v in zip(*parts, strict=True)
+            ]
+    return rows

@@ -1,0 +1,54 @@
+"""Pytrees as named arrays and back: what a checkpoint holds of a state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from rlsuite.errors import UsageError
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def to_arrays(tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
+    """Leaves by key path on the host, copied (a view of a donated buffer would change later).
+
+    Typed random keys become their key data.
+    """
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    raw = [jax.random.key_data(x) if _is_key(x) else x for _, x in leaves]
+    host = jax.device_get(raw)
+    names = [prefix + jax.tree_util.keystr(path) for path, _ in leaves]
+    return {name: np.array(x, copy=True) for name, x in zip(names, host, strict=True)}
+
+
+def from_arrays(template: PyTree, arrays: dict[str, np.ndarray], prefix: str, source: str) -> PyTree:
+    """Rebuild a tree of the template's structure (from `jax.eval_shape`).
+
+    Raises:
+      UsageError: the arrays belong to another structure, shape or dtype.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(template)
+    wanted = {prefix + jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    have = {name for name in arrays if name.startswith(prefix)}
+    if missing := sorted(set(wanted) - have) + sorted(have - set(wanted)):
+        raise UsageError(f"{source} was written by other code: {missing[0]!r} does not match")
+    return structure.unflatten(
+        _restore(leaf, arrays[name], name, source) for name, leaf in wanted.items()
+    )
+
+
+def _restore(leaf: Any, array: np.ndarray, name: str, source: str) -> Any:
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(jax.numpy.asarray(array), impl=jax.random.key_impl(leaf))
+    if array.shape != leaf.shape or array.dtype != leaf.dtype:
+        raise UsageError(
+            f"{source} was written by other settings: {name!r} is {array.dtype}{array.shape}, "
+            f"not {leaf.dtype}{leaf.shape}"
+        )
+    return jax.numpy.asarray(array)
