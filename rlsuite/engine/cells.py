@@ -7,13 +7,14 @@ loads no jax.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from rlsuite import registry
-from rlsuite.config import Config, fields
+from rlsuite.config import Config, FieldInfo, fields
 from rlsuite.errors import UsageError, nearest
 
 
@@ -68,17 +69,22 @@ class Cell:
     series: str = ""
     sweep: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
-        """Content hash of what decides the result."""
-        identity = [self.agent, self.env, self.env_options, self.config, self.seed, self.iterations]
-        return _digest(identity)
+        """Content hash of what decides the result.
 
-    @property
+        Settings at their default are left out, so that a new setting does not make finished runs
+        unknown; the store refuses a folder whose defaults were other ones.
+        """
+        known = fields(registry.agent(self.agent).load_config())
+        config = {n: v for n, v in self.config.items() if n not in known or v != _plain(known[n])}
+        return _digest([self.agent, self.env, self.env_options, config, self.seed, self.iterations])
+
+    @functools.cached_property
     def group(self) -> str:
         """Cells of one group run on one compiled program: they differ in traced fields and seed."""
         static = {
-            name: self.config[name]
+            name: self.config.get(name)
             for name, info in fields(registry.agent(self.agent).load_config()).items()
             if not info.traced
         }
@@ -97,6 +103,10 @@ class Cell:
     def from_mapping(cls, values: dict[str, Any]) -> Cell:
         """The inverse."""
         return cls(**{**values, "cadence": Cadence(**values["cadence"])})
+
+
+def _plain(info: FieldInfo) -> Any:
+    return list(info.default) if isinstance(info.default, tuple) else info.default
 
 
 def _digest(value: Any) -> str:

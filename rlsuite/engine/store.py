@@ -55,16 +55,26 @@ class Store:
         with self._locked():
             known = {cell.id: cell for cell in self.cells()} if self.exists() else {}
             for cell_id, cell in asked.items():
-                if cell_id in known and known[cell_id].cadence != cell.cadence:
-                    raise UsageError(
-                        f"{self.folder} already holds these runs with {known[cell_id].cadence}: "
-                        "use the same evaluations, episodes and logs, or another --out"
-                    )
+                if cell_id in known:
+                    self._check_same(known[cell_id], cell)
             commands = files.read_json(self._spec)["commands"] if self.exists() else []
             if command not in commands:
                 commands.append(command)
             self._write_spec({**known, **asked}, commands)
         return list(asked.values())
+
+    def _check_same(self, known: Cell, asked: Cell) -> None:
+        if known.cadence != asked.cadence:
+            raise UsageError(
+                f"{self.folder} already holds these runs with {known.cadence}: "
+                "use the same evaluations, episodes and logs, or another --out"
+            )
+        for name in known.config.keys() & asked.config.keys():
+            if known.config[name] != asked.config[name]:
+                raise UsageError(
+                    f"{self.folder} was made when agent.{name} was {known.config[name]!r} by "
+                    f"default, now {asked.config[name]!r}: set it, or use another --out"
+                )
 
     def _make_folder(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():

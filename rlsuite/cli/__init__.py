@@ -1,0 +1,1 @@
+"""The command line. Argument checks load neither jax nor an environment."""

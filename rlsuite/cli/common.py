@@ -1,0 +1,76 @@
+"""What `train`, `grid` and `work` share: options, execution, and what is shown at the end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from rlsuite.cli.parser import Parser
+from rlsuite.engine.cells import Cell
+from rlsuite.engine.environment import visible_gpus
+from rlsuite.errors import UsageError, nearest
+
+
+def add_execution_options(parser: Parser) -> None:
+    """--workers, --device, --no-report."""
+    group = parser.add_argument_group("execution")
+    group.add_argument("--workers", type=int, help="processes; default one a core, or one a GPU")
+    group.add_argument("--device", default="auto", help="auto, cpu or gpu")
+    group.add_argument("--no-report", action="store_true", help="skip figures and HTML at the end")
+
+
+def check_execution(args: argparse.Namespace) -> None:
+    """Refuse impossible execution options.
+
+    Raises:
+      UsageError: zero workers, an unknown or absent device.
+    """
+    if args.workers is not None and args.workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {args.workers}")
+    if args.device not in ("auto", "cpu", "gpu"):
+        raise UsageError(f"no device {args.device!r}: {nearest(args.device, ['auto', 'cpu', 'gpu'])}")
+    if args.device == "gpu" and not visible_gpus():
+        raise UsageError("--device gpu: no GPU is visible here: use --device cpu")
+
+
+def run_cells(
+    cells: Sequence[Cell], folder: Path, command: list[str], args: argparse.Namespace, title: str
+) -> int:
+    """Run cells in workers into a folder, then show the table and write the report.
+
+    Returns:
+      Exit code: 0 all finished, 1 some failed or are left.
+    """
+    from rlsuite.engine.execute import check_checkpoints, describe, execute, modules
+    from rlsuite.engine.launch import Workers
+    from rlsuite.engine.store import Store
+
+    console = Console(highlight=False)
+    store = Store(folder)
+    cells = store.prepare(cells, command)
+    check_checkpoints(store, cells)
+    budgets = sorted({cell.total_steps for cell in cells})
+    shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
+    console.print(f"{len(cells)} runs of {shown} environment steps -> {folder}")
+    workers = Workers(args.workers, args.device, modules(cells))
+    outcome = execute(store, cells, workers, console, folder)
+    if outcome.finished:
+        show(folder, title, console, report=not args.no_report)
+    console.print(describe(outcome, folder))
+    return 0 if not outcome.left else 1
+
+
+def show(folder: Path, title: str, console: Console, report: bool) -> None:
+    """The table of a run folder, and its report."""
+    from rlsuite.analysis import frames, tables
+
+    loaded = frames.load(folder)
+    console.print(tables.to_rich(tables.summary(loaded)))
+    if report:
+        from rlsuite.analysis import report as reports
+
+        page = reports.write(loaded, folder, title)
+        console.print(f"report {page}\nfigures {page.parent / 'figures'}")

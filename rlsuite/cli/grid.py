@@ -1,0 +1,102 @@
+"""`rlsuite grid`: every run of a grid file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rlsuite import config, registry
+from rlsuite.cli import common
+from rlsuite.cli.parser import Parser, parse
+from rlsuite.cli.train import whole
+from rlsuite.engine import grid
+from rlsuite.engine.spec import expand
+from rlsuite.errors import UsageError, nearest
+
+EXAMPLE = """example:
+  rlsuite grid experiments/ppo_minatar/grid.toml --out runs/minatar
+  rlsuite grid sweep.toml --set agent.gamma=0.99,0.995 --seeds 8 --dry-run
+
+A grid file:
+  [[run]]
+  agent = "ppo"
+  preset = "purejaxrl"
+  env = ["CartPole-v1", "Acrobot-v1"]
+  seeds = 16
+  total_steps = 500_000
+  [run.set]
+  gamma = 0.99
+  [run.sweep]                      # the product of these
+  entropy_coef = [0.0, 0.01]
+  learning_rate = [1e-4, 1e-3]
+  [run.zip]                        # side by side
+  num_envs = [4, 8]
+  num_steps = [128, 64]"""
+
+
+def build_parser() -> Parser:
+    """The options of `grid`."""
+    parser = Parser(prog="rlsuite grid", description=__doc__, epilog=EXAMPLE)
+    parser.add_argument("file", type=Path, help="TOML, see below")
+    parser.add_argument("--out", type=Path, help="run folder; default runs/NAME of the grid")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="agent.NAME=VALUE[,VALUE...]",
+        help="override a setting in every run; several values are swept",
+    )  # fmt: skip
+    parser.add_argument("--seeds", help="override the seeds of every run")
+    parser.add_argument("--total-steps", type=whole, help="override every budget")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs, start none")
+    common.add_execution_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    args = parse(build_parser(), argv, agent_flags=False)
+    common.check_execution(args)
+    overrides: dict[str, Any] = {}
+    if args.seeds is not None:
+        overrides["seeds"] = grid.parse_seeds(args.seeds)
+    if args.total_steps is not None:
+        overrides["total_steps"] = args.total_steps
+    title, requests = grid.read(args.file, overrides)
+    if args.set:
+        agents = {request.agent for request in requests}
+        title, requests = grid.read(args.file, overrides | parse_sets(args.set, agents))
+    cells = expand(requests)
+    name = args.file.parent.name if args.file.stem == "grid" else args.file.stem
+    folder = (args.out or Path("runs") / (name or "grid")).absolute()
+    if args.dry_run:
+        for cell in cells:
+            print(f"{cell.id}  {cell.series}  {cell.env}  seed {cell.seed}  {cell.total_steps:,}")
+        print(f"{len(cells)} runs in {len({c.group for c in cells})} programs -> {folder}")
+        return 0
+    return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title)
+
+
+def parse_sets(items: Sequence[str], agents: set[str]) -> dict[str, Any]:
+    """`agent.gamma=0.99,0.995` as overrides of `set` or `sweep`.
+
+    Raises:
+      UsageError: no '=', an unknown setting, a value that does not parse.
+    """
+    fixed: dict[str, Any] = {}
+    swept: dict[str, Any] = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not equals:
+            raise UsageError(f"--set {item!r} must be agent.NAME=VALUE")
+        field = grid.field_name(name)
+        infos = [config.fields(registry.agent(agent).load_config()) for agent in agents]
+        known = set().union(*infos)
+        if field not in known:
+            raise UsageError(f"--set {name}: no such setting: {nearest(field, known)}")
+        info = next(fields[field] for fields in infos if field in fields)
+        if "," in text and info.describe_type().startswith("list"):
+            fixed[field] = config.parse(info, text)
+        elif "," in text:
+            swept[field] = [config.parse(info, part) for part in text.split(",")]
+        else:
+            fixed[field] = config.parse(info, text)
+    return {"set": fixed, "sweep": swept}

@@ -1,0 +1,92 @@
+"""`rlsuite train`: one agent on one environment, many seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlsuite import registry
+from rlsuite.cli import common
+from rlsuite.cli.parser import Parser, agent_help, agent_settings, parse
+from rlsuite.engine.cells import Cadence, Cell
+from rlsuite.engine.grid import parse_seeds
+from rlsuite.engine.spec import Request, expand
+
+EXAMPLE = """example:
+  rlsuite train ppo --env CartPole-v1 --preset purejaxrl --seeds 16 --total-steps 500000
+  rlsuite train ppo --env Pendulum-v1 --total-steps 1e6 --agent.gamma 0.9 --seeds 8:16
+
+The same command again skips finished seeds, resumes broken ones and adds new ones.
+`rlsuite train ppo --help` lists the agent's settings."""
+
+
+def build_parser(agent: str | None) -> Parser:
+    """The options of `train`; with an agent's name, its settings are in the help."""
+    row = registry.agents().get(agent or "")
+    epilog = f"{agent_help(row)}\n\n{EXAMPLE}" if row else EXAMPLE
+    parser = Parser(prog="rlsuite train", description=__doc__, epilog=epilog)
+    parser.add_argument("agent", help="see `rlsuite list agents`")
+    parser.add_argument("--env", required=True, help="see `rlsuite list envs`")
+    parser.add_argument("--preset", help="named settings, see `rlsuite list presets`")
+    parser.add_argument("--seeds", default="1", help="a number, FROM:TO, or a list 0,3,7")
+    parser.add_argument("--total-steps", type=whole, help="environment steps of each seed")
+    parser.add_argument(
+        "--exact-steps", action="store_true", help="refuse a budget that is not whole iterations"
+    )
+    parser.add_argument("--evaluations", type=int, default=20, help="over the run [20]")
+    parser.add_argument("--episodes", type=int, default=16, help="per evaluation [16]")
+    parser.add_argument("--logs", type=int, default=100, help="rows of training metrics [100]")
+    parser.add_argument("--eval-mode", help="greedy or sample; default the agent's own")
+    parser.add_argument("--out", type=Path, help="run folder; default runs/NAME")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be run")
+    common.add_execution_options(parser)
+    return parser
+
+
+def whole(text: str) -> int:
+    """500000, 500_000 or 5e5."""
+    value = float(text.replace("_", ""))
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    named = next((a for a in argv if not a.startswith("-")), None)
+    args = parse(build_parser(named), argv, agent_flags=True)
+    common.check_execution(args)
+    row = registry.agent(args.agent)
+    cadence = Cadence(args.evaluations, args.episodes, args.logs, args.eval_mode)
+    request = Request(
+        agent=args.agent,
+        envs=[args.env],
+        seeds=parse_seeds(args.seeds),
+        preset=args.preset,
+        settings=agent_settings(row, args.agent_options),
+        total_steps=args.total_steps,
+        exact_steps=args.exact_steps,
+        cadence=cadence,
+    )
+    cells = expand([request])
+    folder = (args.out or Path("runs") / folder_name(cells[0], args.preset)).absolute()
+    if args.dry_run:
+        print(f"{len(cells)} runs of {cells[0].total_steps:,} steps -> {folder}")
+        return 0
+    title = f"{args.agent} on {args.env}"
+    return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
+
+
+def folder_name(cell: Cell, preset: str | None) -> str:
+    """A name that the same settings always get, whatever the seeds."""
+    identity = json.dumps([cell.config, cell.total_steps, vars(cell.cadence)], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    env = cell.env.replace(":", "-").replace("/", "-")
+    return "-".join(filter(None, [cell.agent, env, preset, digest]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

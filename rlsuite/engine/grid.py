@@ -1,0 +1,142 @@
+"""Grid files: TOML with `[[run]]` tables, read and checked before anything else happens."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from rlsuite.engine.cells import Cadence
+from rlsuite.engine.spec import Request
+from rlsuite.errors import UsageError, nearest
+
+RUN_KEYS = {
+    "agent", "label", "preset", "env", "seeds", "total_steps", "exact_steps", "evaluations",
+    "episodes", "logs", "eval_mode", "set", "sweep", "zip", "env_options",
+}  # fmt: skip
+TOP_KEYS = {"title", "defaults", "run"}
+
+
+def read(path: Path, overrides: dict[str, Any] | None = None) -> tuple[str, list[Request]]:
+    """The requests of a grid file.
+
+    Args:
+      path: the file.
+      overrides: run keys laid over every run (`seeds`, `total_steps`, `sweep` ...).
+
+    Returns:
+      (title, requests).
+
+    Raises:
+      UsageError: no such file, a syntax error with its line, an unknown or missing key.
+    """
+    table = _parse(path)
+    _known(table, TOP_KEYS, path.name)
+    runs = table.get("run", [])
+    if not isinstance(runs, list) or not runs:
+        raise UsageError(f"{path}: no [[run]] table")
+    defaults = table.get("defaults", {})
+    _known(defaults, RUN_KEYS, f"{path.name} [defaults]")
+    requests = []
+    for number, run in enumerate(runs, 1):
+        where = f"{path.name} [[run]] {number}"
+        _known(run, RUN_KEYS, where)
+        requests.append(_request(_merged(defaults, run, overrides or {}), where))
+    return str(table.get("title", path.parent.name)), requests
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(f"no grid file {path}{_similar(path)}") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder: give a grid file such as {path}/grid.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _similar(path: Path) -> str:
+    folder = path.parent if path.parent.is_dir() else Path()
+    found = [p.name for p in folder.glob("*.toml")]
+    return f": {nearest(path.name, found)}" if found else ""
+
+
+def _known(table: Any, keys: set[str], where: str) -> None:
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} must be a table, not {table!r}")
+    for key in table:
+        if key not in keys:
+            raise UsageError(f"{where}: no key {key!r}: {nearest(key, keys)}")
+
+
+def _merged(defaults: dict[str, Any], run: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    out = {**defaults, **run}
+    for key in ("set", "sweep", "zip"):
+        out[key] = {**_fields(defaults, key), **_fields(run, key), **_fields(over, key)}
+    # What the command line sets is no longer swept.
+    for key in ("sweep", "zip"):
+        out[key] = {k: v for k, v in out[key].items() if k not in _fields(over, "set")}
+    out["set"] = {k: v for k, v in out["set"].items() if k not in _fields(over, "sweep")}
+    out.update({k: v for k, v in over.items() if k not in ("set", "sweep", "zip")})
+    return out
+
+
+def _fields(table: dict[str, Any], key: str) -> dict[str, Any]:
+    values = table.get(key, {})
+    if not isinstance(values, dict):
+        raise UsageError(f"{key!r} must be a table of agent settings, not {values!r}")
+    return {field_name(name): value for name, value in values.items()}
+
+
+def field_name(name: str) -> str:
+    """`agent.learning-rate` and `learning_rate` are the same setting."""
+    return name.removeprefix("agent.").replace("-", "_")
+
+
+def _request(run: dict[str, Any], where: str) -> Request:
+    for key in ("agent", "env"):
+        if key not in run:
+            raise UsageError(f"{where}: {key!r} is missing")
+    envs = [run["env"]] if isinstance(run["env"], str) else run["env"]
+    if not isinstance(envs, list) or not all(isinstance(e, str) for e in envs) or not envs:
+        raise UsageError(f"{where}: env must be an environment or a list of them, not {envs!r}")
+    cadence = {k: run[k] for k in ("evaluations", "episodes", "logs") if k in run}
+    return Request(
+        agent=run["agent"],
+        envs=envs,
+        seeds=parse_seeds(run.get("seeds", 1)),
+        preset=run.get("preset"),
+        settings=run["set"],
+        sweep=run["sweep"],
+        zip=run["zip"],
+        total_steps=run.get("total_steps"),
+        exact_steps=bool(run.get("exact_steps", False)),
+        label=run.get("label"),
+        env_options=run.get("env_options", {}),
+        cadence=Cadence(**cadence, mode=run.get("eval_mode")),
+    )
+
+
+def parse_seeds(value: Any) -> list[int]:
+    """16 -> 0..15; '8:16' -> 8..15; '0,3,7' or a list -> those.
+
+    Raises:
+      UsageError: anything else, or none.
+    """
+    if isinstance(value, list):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return list(range(value))
+    text = str(value)
+    try:
+        if ":" in text:
+            low, high = text.split(":")
+            return list(range(int(low), int(high)))
+        if "," in text:
+            return [int(part) for part in text.split(",")]
+        return list(range(int(text)))
+    except ValueError:
+        raise UsageError(f"seeds must be a number, 'from:to' or a list, not {text!r}") from None
