@@ -152,10 +152,11 @@ class Static(typing.Generic[_ConfigT]):
         }
 
     def __getattr__(self, name: str) -> Any:
+        # Through __dict__: unpickling asks for attributes before there are any.
         values = self.__dict__.get("_values", {})
         if name in values:
             return values[name]
-        if name in fields(self._cls):
+        if values and name in fields(self._cls):
             raise AttributeError(f"{name!r} is traced: read it from ctx.hp.{name}")
         raise AttributeError(name)
 

@@ -1,0 +1,76 @@
+"""Metrics merge to what they would have been over the whole interval."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rlsuite import metrics
+from rlsuite.metrics import Last, Max, Mean, Min
+
+
+def of(values):
+    """One metric of each kind over `values`."""
+    x = jnp.asarray(values)
+    return {"a": metrics.mean(x), "l": Last(x[-1]), "lo": Min(x.min()), "hi": Max(x.max())}
+
+
+def test_merging_intervals_equals_one_interval():
+    merged = metrics.merge(metrics.merge(of([1.0, 5.0, 3.0]), of([-2.0])), of([4.0, 4.0]))
+    host = metrics.to_host(merged)
+    assert host == pytest.approx({"a": 15 / 6, "l": 4.0, "lo": -2.0, "hi": 5.0})
+
+
+def test_empty_is_neutral_on_the_left():
+    some = of([3.0, -1.0])
+    merged = metrics.merge(metrics.empty(some), some)
+    assert metrics.to_host(merged) == pytest.approx(metrics.to_host(some))
+
+
+def test_empty_keeps_kinds_shapes_and_types():
+    some = of([3.0, -1.0])
+    blank = metrics.empty(some)
+    assert jax.tree.structure(blank) == jax.tree.structure(some)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), blank) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), some
+    )
+
+
+def test_masked_mean_counts_only_the_mask():
+    x = jnp.array([[1.0, math.nan], [3.0, 100.0]])
+    got = metrics.mean(x, where=jnp.array([[True, False], [True, False]]))
+    assert (float(got.sum), float(got.count)) == (4.0, 2.0)
+
+
+def test_a_mean_of_nothing_is_left_out():
+    nothing = metrics.mean(jnp.ones(3), where=jnp.zeros(3, bool))
+    assert metrics.to_host({"train/return": nothing, "x": Last(jnp.float32(1))}) == {"x": 1.0}
+
+
+def test_nan_is_kept():
+    assert math.isnan(metrics.to_host({"a": metrics.mean(jnp.array([1.0, math.nan]))})["a"])
+
+
+def test_a_changed_kind_is_refused():
+    with pytest.raises(TypeError, match="from Mean to Last"):
+        metrics.merge({"a": Mean(jnp.float32(1), jnp.float32(1))}, {"a": Last(jnp.float32(1))})
+
+
+def test_merging_inside_a_scan_under_vmap():
+    values = jnp.arange(12.0).reshape(2, 6)
+
+    def run(row):
+        start = metrics.empty({"a": metrics.mean(row[:1]), "hi": Max(row[0])})
+        return jax.lax.scan(
+            lambda m, x: (metrics.merge(m, {"a": metrics.mean(x[None]), "hi": Max(x)}), None),
+            start,
+            row,
+        )[0]
+
+    out = jax.vmap(run)(values)
+    np.testing.assert_allclose(out["a"].sum / out["a"].count, values.mean(1))
+    np.testing.assert_allclose(out["hi"].value, values.max(1))
