@@ -36,7 +36,10 @@ class Space:
 
 @dataclass(frozen=True)
 class EnvRow:
-    """One environment: `target` is 'module:function', called with (id, **options)."""
+    """One environment: `target` is 'module:function', called with (id, **options).
+
+    `render`, where there is one, is the 'module:function' that draws an episode to a file.
+    """
 
     id: str
     target: str
@@ -46,6 +49,18 @@ class EnvRow:
     family: str
     options: tuple[str, ...] = ()
     resumable: bool = True
+    render: str = ""
+
+    def load_render(self) -> Any:
+        """The function that draws an episode.
+
+        Raises:
+          UsageError: nothing draws this environment.
+        """
+        if not self.render:
+            raise UsageError(f"{self.id} cannot be drawn: no renderer is known for it")
+        module, _, attribute = self.render.partition(":")
+        return getattr(importlib.import_module(module), attribute)
 
 
 @dataclass(frozen=True)

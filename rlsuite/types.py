@@ -140,6 +140,8 @@ class Agent:
 
     Attributes:
       name: the registry's name.
+      env: what it was made for.
+      config: what it was made from; its traced values are the default `ctx.hp`.
       steps_per_iteration: environment steps one `collect` takes.
       prefill: environment steps `init` takes.
       init: (key, ctx, warm=None) -> state. `warm` is a PolicyParams to start from.
@@ -154,7 +156,7 @@ class Agent:
 
     name: str
     env: Environment
-    static: Any
+    config: Any
     steps_per_iteration: int
     init: Callable[..., State]
     collect: Callable[[State, Context], tuple[State, Batch]]

@@ -14,6 +14,12 @@ from rlsuite.engine.environment import visible_gpus
 from rlsuite.errors import UsageError, nearest
 
 
+def make_console() -> Console:
+    """A console that does not fold tables into a log file's assumed 80 columns."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=130)
+
+
 def add_execution_options(parser: Parser) -> None:
     """--workers, --device, --no-report."""
     group = parser.add_argument_group("execution")
@@ -48,7 +54,7 @@ def run_cells(
     from rlsuite.engine.launch import Workers
     from rlsuite.engine.store import Store
 
-    console = Console(highlight=False)
+    console = make_console()
     store = Store(folder)
     cells = store.prepare(cells, command)
     check_checkpoints(store, cells)
@@ -65,10 +71,11 @@ def run_cells(
 
 def show(folder: Path, title: str, console: Console, report: bool) -> None:
     """The table of a run folder, and its report."""
-    from rlsuite.analysis import frames, tables
+    from rlsuite.analysis import loading, tables, terminal
 
-    loaded = frames.load(folder)
-    console.print(tables.to_rich(tables.summary(loaded)))
+    loaded = loading.load(folder)
+    loading.compact(folder, loaded)
+    console.print(terminal.summary_table(tables.summary(loaded)))
     if report:
         from rlsuite.analysis import report as reports
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.errors import UsageError
@@ -30,5 +28,5 @@ def main(argv: Sequence[str]) -> int:
     if not store.exists():
         raise UsageError(f"{args.folder} is no run folder (no spec.json)")
     store.cells()
-    common.show(folder, args.title or folder.name, Console(highlight=False), report=True)
+    common.show(folder, args.title or folder.name, common.make_console(), report=True)
     return 0

@@ -14,6 +14,7 @@ from rlsuite.cli.parser import Parser, agent_help, agent_settings, parse
 from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.grid import parse_seeds
 from rlsuite.engine.spec import Request, expand
+from rlsuite.errors import UsageError
 
 EXAMPLE = """example:
   rlsuite train ppo --env CartPole-v1 --preset purejaxrl --seeds 16 --total-steps 500000
@@ -48,9 +49,12 @@ def build_parser(agent: str | None) -> Parser:
 
 def whole(text: str) -> int:
     """500000, 500_000 or 5e5."""
-    value = float(text.replace("_", ""))
+    try:
+        value = float(text.replace("_", ""))
+    except ValueError:
+        value = float("nan")
     if not value.is_integer():
-        raise ValueError(text)
+        raise UsageError(f"--total-steps must be a whole number, not {text!r}")
     return int(value)
 
 

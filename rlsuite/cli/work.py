@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.errors import UsageError
@@ -41,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError(f"{args.folder} is no run folder (no spec.json): make one with `rlsuite grid`")
     cells = store.cells()
     check_checkpoints(store, cells)
-    console = Console(highlight=False)
+    console = common.make_console()
     outcome = execute(store, cells, Workers(args.workers, args.device, modules(cells)), console, folder)
     console.print(describe(outcome, folder))
     return 0 if not outcome.left else 1

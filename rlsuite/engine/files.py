@@ -53,7 +53,8 @@ def read_json(path: Path) -> Any:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
     """One safetensors file of named arrays, with `meta` and a checksum in its header."""
-    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # Not `ascontiguousarray`: it turns a scalar into an array of shape (1,).
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"meta": json.dumps(meta), "crc": str(_checksum(plain))}
     write_atomic(path, _to_bytes(plain, metadata=header))
 
@@ -97,5 +98,5 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
     crc = 0
     for name in sorted(arrays):
         crc = zlib.crc32(name.encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(arrays[name]).data, crc)
+        crc = zlib.crc32(np.asarray(arrays[name], order="C").tobytes(), crc)
     return crc

@@ -45,7 +45,10 @@ def from_arrays(template: PyTree, arrays: dict[str, np.ndarray], prefix: str, so
 
 def _restore(leaf: Any, array: np.ndarray, name: str, source: str) -> Any:
     if _is_key(leaf):
-        return jax.random.wrap_key_data(jax.numpy.asarray(array), impl=jax.random.key_impl(leaf))
+        key = jax.random.wrap_key_data(jax.numpy.asarray(array))
+        if key.shape != leaf.shape or key.dtype != leaf.dtype:
+            raise UsageError(f"{source} holds another kind of random key at {name!r}")
+        return key
     if array.shape != leaf.shape or array.dtype != leaf.dtype:
         raise UsageError(
             f"{source} was written by other settings: {name!r} is {array.dtype}{array.shape}, "

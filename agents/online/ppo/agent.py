@@ -105,7 +105,7 @@ def make(env: Environment, config: Config, drift: Drift | None = None) -> Agent:
     return Agent(
         name="ppo",
         env=env,
-        static=static,
+        config=config,
         steps_per_iteration=config.steps_per_iteration(),
         init=partial(init, parts, env.observation_space.shape),
         collect=partial(collect, parts),

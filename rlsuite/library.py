@@ -1,0 +1,113 @@
+"""The suite inside your own script: train, evaluate, save and load without the command line.
+
+Training here runs in your own process, one seed after the other on one compiled program, which on
+a CPU is also the fastest way. It makes no promise of equal bits with the command line, whose
+workers are single-threaded. On CPU, jax 0.10 can hang in *vmapped* training scans; if you vmap an
+agent yourself, set `rlsuite.engine.environment.worker_environment("cpu")` before importing jax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from rlsuite import keys, metrics
+from rlsuite.engine import files, tree
+from rlsuite.engine.cells import executed_budget
+from rlsuite.engine.program import Program, context
+from rlsuite.engine.runner import boundaries
+from rlsuite.errors import UsageError
+from rlsuite.types import Agent, Mode, PolicyParams
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `train` returns.
+
+    Attributes:
+      steps: environment steps at each evaluation.
+      returns: mean return of each seed's evaluations.
+      policies: the trained policy of each seed.
+      metrics: of each seed, training metrics over the whole run.
+    """
+
+    steps: Int[np.ndarray, " evaluations"]
+    returns: Float[np.ndarray, "seeds evaluations"]
+    policies: list[PolicyParams]
+    metrics: list[dict[str, float]]
+
+
+def train(
+    agent: Agent,
+    *,
+    seeds: int | Iterable[int],
+    total_steps: int,
+    evaluations: int = 10,
+    episodes: int = 16,
+    mode: Mode | None = None,
+    data: Any = None,
+) -> Result:
+    """Train an agent on several seeds.
+
+    Args:
+      agent: from an agent's `make(env, config)`.
+      seeds: how many, or which.
+      total_steps: environment steps of each seed, rounded down to whole iterations.
+      evaluations: over the run, the last at its end.
+      episodes: of each evaluation.
+      mode: greedy or sample; default the agent's own.
+      data: for agents that need `ctx.data`.
+
+    Raises:
+      UsageError: a budget below one iteration, or no seeds.
+    """
+    chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not chosen:
+        raise UsageError("seeds must be at least 1")
+    iterations, _ = executed_budget(agent.config, total_steps)
+    program = Program(agent, episodes, mode)
+    ctx = context(agent, agent.config, iterations, data)
+    points = boundaries(iterations, evaluations, first=False)
+    returns, policies, finals = [], [], []
+    for seed in chosen:
+        state, running = program.init(seed, ctx)
+        curve, at = [], 0
+        for point in points:
+            state, running = program.chunk(state, running, ctx, point - at)
+            at = point
+            curve.append(program.evaluate(state, seed, at, ctx).returns.mean())
+        if at < iterations:
+            state, running = program.chunk(state, running, ctx, iterations - at)
+        returns.append(jax.device_get(curve))
+        # A copy: the state's buffers live on only as long as nobody donates them.
+        policies.append(jax.tree.map(jax.numpy.copy, agent.policy(state)))
+        finals.append(metrics.to_host(running))
+    steps = np.array(points, np.int64) * agent.steps_per_iteration
+    return Result(steps, np.array(returns, np.float32), policies, finals)
+
+
+def save(path: str | Path, agent: Agent, policy: PolicyParams) -> None:
+    """Write a policy to one safetensors file that `load` and `rlsuite evaluate` read."""
+    cell = {"agent": agent.name, "env": agent.env.id, "config": agent.config.to_mapping()}
+    files.write_arrays(Path(path), tree.to_arrays(policy, "policy"), {"cell": cell})
+
+
+def load(path: str | Path, agent: Agent) -> PolicyParams:
+    """Read a policy from `save`'s file, or from a run folder's finished or unfinished cell.
+
+    Raises:
+      UsageError: no such file, a damaged one, or one of other settings.
+    """
+    arrays, meta = files.read_arrays(Path(path))
+    ctx = context(agent, agent.config, 1)
+    state = jax.eval_shape(agent.init, keys.root(0), ctx)
+    if "iteration" in meta and not any(name.startswith("policy") for name in arrays):
+        return agent.policy(tree.from_arrays(state, arrays, "state", str(path)))
+    template = jax.eval_shape(agent.policy, state)
+    return tree.from_arrays(template, arrays, "policy", str(path))
