@@ -1,0 +1,187 @@
+"""Any Gymnasium environment with Box or Discrete spaces, stepped on the host (`gym:ID`).
+
+Slower than a simulator in jax, and not resumable: the simulator's state stays on the host, where no
+checkpoint reaches it. What travels in the state is a token that orders the calls and betrays a
+state that is not the simulator's latest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from jaxtyping import Array, PRNGKeyArray
+
+from rlsuite.envs import gym_rows, host
+from rlsuite.types import EnvParams, EnvState, TimeStep
+from rlsuite.vector import Episodes, VectorEnv, VectorState, VectorStep
+
+
+class GymEnv:
+    """A Gymnasium environment as the suite sees it: spaces, and its own vector form.
+
+    It has no parameters, and cannot be stepped as a pure function: `vectorize` is the only way in.
+    """
+
+    resumable = False
+
+    def __init__(self, env_id: str, **options: Any) -> None:
+        self.id = env_id
+        self.options = options
+        env = self.build()
+        self.observation_space = gym_rows.encoded(env.observation_space, env_id)
+        self.action_space = gym_rows.playable(env.action_space, env_id)
+        self.time_limit: int | None = None if env.spec is None else env.spec.max_episode_steps
+        self.default_params: EnvParams = ()
+        env.close()
+
+    def build(self, **options: Any) -> gymnasium.Env:
+        """One new instance on the host."""
+        return gym_rows.build(self.id, **self.options, **options)
+
+    def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
+        """A host simulator has no pure reset; see `vectorize`."""
+        raise NotImplementedError(f"{self.id} lives on the host: use rlsuite.vector.make")
+
+    def step(
+        self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
+    ) -> tuple[EnvState, TimeStep]:
+        """A host simulator has no pure step; see `vectorize`."""
+        raise NotImplementedError(f"{self.id} lives on the host: use rlsuite.vector.make")
+
+    def vectorize(self, num_envs: int) -> VectorEnv:
+        """`num_envs` instances of their own: no two calls share a simulator.
+
+        Resets draw their seeds from the key; the automatic ones continue each instance's own
+        generator, as Gymnasium does.
+        """
+        simulator = HostVector(self, num_envs)
+        token = jax.ShapeDtypeStruct((2,), jnp.uint32)
+        space = self.observation_space
+        obs_type = jax.ShapeDtypeStruct((num_envs, *space.shape), jnp.dtype(space.dtype))
+        reward_type = jax.ShapeDtypeStruct((num_envs,), jnp.float32)
+        flag_type = jax.ShapeDtypeStruct((num_envs,), jnp.bool_)
+        step_types = (token, obs_type, obs_type, reward_type, flag_type, flag_type)
+
+        def reset(key: PRNGKeyArray, params: EnvParams) -> tuple[VectorState, Array]:
+            seeds = jax.random.bits(key, (num_envs,), jnp.uint32)
+            first, obs = host.call(simulator.reset, (token, obs_type), seeds)
+            zeros = jnp.zeros(num_envs)
+            return VectorState(first, zeros, zeros.astype(jnp.int32), None), obs
+
+        def step(
+            key: PRNGKeyArray, state: VectorState, actions: Array, params: EnvParams
+        ) -> tuple[VectorState, VectorStep]:
+            out = host.call(simulator.step, step_types, state.env, actions)
+            return account(state, *out)
+
+        def refresh(key: PRNGKeyArray, state: VectorState, params: EnvParams) -> VectorState:
+            return state
+
+        return VectorEnv(num_envs, "full", reset, step, refresh)
+
+
+def account(
+    state: VectorState,
+    token: Array,
+    obs: Array,
+    final_obs: Array,
+    reward: Array,
+    terminated: Array,
+    truncated: Array,
+) -> tuple[VectorState, VectorStep]:
+    """Episode statistics around what the host returned."""
+    done = terminated | truncated
+    returns, lengths = state.episode_return + reward, state.episode_length + 1
+    new = state.replace(
+        env=token,
+        episode_return=jnp.where(done, 0.0, returns),
+        episode_length=jnp.where(done, 0, lengths),
+    )
+    episodes = Episodes(done, returns, lengths)
+    return new, VectorStep(obs, final_obs, reward, terminated, truncated, episodes)
+
+
+class HostVector:
+    """The simulator behind one vector environment: numpy in, numpy out, called from XLA.
+
+    A token is (resets so far, steps since); only the latest is accepted.
+    """
+
+    def __init__(self, env: GymEnv, num_envs: int) -> None:
+        self._env = env
+        self._num_envs = num_envs
+        self._vector: SyncVectorEnv | None = None
+        self._token = np.zeros(2, np.uint32)
+        self._dtype = env.observation_space.dtype
+
+    def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Start over from these seeds; the simulator is made at the first call."""
+        if self._vector is None:
+            makers = [self._env.build] * self._num_envs
+            self._vector = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+        obs, _ = self._vector.reset(seed=[int(seed) for seed in seeds])
+        self._token = np.array([self._token[0] + 1, 0], np.uint32)
+        return self._token, encode(obs, self._vector.single_observation_space, self._dtype)
+
+    def step(self, token: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, ...]:
+        """One step of every instance.
+
+        Returns:
+          token, obs, final_obs, reward, terminated, truncated: those of `VectorStep`.
+
+        Raises:
+          RuntimeError: the state is not the one the simulator is in.
+        """
+        if self._vector is None or not np.array_equal(token, self._token):
+            raise RuntimeError(
+                f"{self._env.id} is on the host and cannot go back: this state is not its latest "
+                "(restored from a checkpoint, stepped twice, or another run was started since)"
+            )
+        actions = decode(actions, self._vector.single_action_space)
+        obs, reward, terminated, truncated, info = self._vector.step(actions)
+        final = true_final(obs, info)
+        self._token = self._token + np.array([0, 1], np.uint32)
+        space = self._vector.single_observation_space
+        seen, final = encode(obs, space, self._dtype), encode(final, space, self._dtype)
+        return self._token, seen, final, reward, terminated, truncated & ~terminated
+
+
+def decode(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
+    """Actions as agents count them (from 0, float32) -> as Gymnasium's space has them."""
+    offset = space.start if isinstance(space, spaces.Discrete) else 0
+    # A copy: a callback's arguments die with the call, and some simulators keep the last action.
+    return (actions + offset).astype(space.dtype)
+
+
+def encode(obs: np.ndarray, space: spaces.Space, dtype: Any) -> np.ndarray:
+    """Observations as Gymnasium's space has them -> as agents see them (`gym_rows.encoded`)."""
+    if isinstance(space, spaces.Discrete):
+        return np.eye(int(space.n), dtype=dtype)[obs - space.start]
+    return obs.astype(dtype)
+
+
+def true_final(obs: np.ndarray, info: dict[str, Any]) -> np.ndarray:
+    """What the step led to: `obs`, and where an episode ended the observation it ended in.
+
+    Gymnasium hands the latter over in `final_obs`, an array of objects or of numbers, with the mask
+    of the rows it is about in `_final_obs`; without a mask, rows that hold None are not meant.
+    """
+    if "final_obs" not in info:
+        return obs
+    given = info["final_obs"]
+    mask = info.get("_final_obs", np.array([row is not None for row in given]))
+    final = obs.copy()
+    for i in np.flatnonzero(mask):
+        final[i] = given[i]
+    return final
+
+
+def make(env_id: str, **options: Any) -> GymEnv:
+    """A Gymnasium environment by `gym:ID`."""
+    return GymEnv(env_id, **options)
