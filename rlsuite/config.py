@@ -119,7 +119,8 @@ class Config:
         for name in values:
             if name not in known:
                 raise UsageError(f"no setting 'agent.{name}': {nearest(name, known)}")
-        return dataclasses.replace(base, **values) if base is not None else cls(**values)
+        checked = {name: coerce(known[name], value) for name, value in values.items()}
+        return dataclasses.replace(base, **checked) if base is not None else cls(**checked)
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON or TOML; tuples become lists."""

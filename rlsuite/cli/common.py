@@ -37,7 +37,9 @@ def check_execution(args: argparse.Namespace) -> None:
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers must be at least 1, not {args.workers}")
     if args.device not in ("auto", "cpu", "gpu"):
-        raise UsageError(f"no device {args.device!r}: {nearest(args.device, ['auto', 'cpu', 'gpu'])}")
+        raise UsageError(
+            f"no device {args.device!r}: {nearest(args.device, ['auto', 'cpu', 'gpu'])}"
+        )
     if args.device == "gpu" and not visible_gpus():
         raise UsageError("--device gpu: no GPU is visible here: use --device cpu")
 

@@ -51,9 +51,7 @@ def parse(parser: Parser, argv: Sequence[str], agent_flags: bool) -> argparse.Na
     return args
 
 
-def _nearest_flag(
-    parser: Parser, name: str, agent_flags: bool, args: argparse.Namespace
-) -> str:
+def _nearest_flag(parser: Parser, name: str, agent_flags: bool, args: argparse.Namespace) -> str:
     known = parser.flags()
     agent = getattr(args, "agent", None)
     if agent_flags and agent in registry.agents():

@@ -36,10 +36,14 @@ def main(argv: Sequence[str]) -> int:
     folder = args.folder.absolute()
     store = Store(folder)
     if not store.exists():
-        raise UsageError(f"{args.folder} is no run folder (no spec.json): make one with `rlsuite grid`")
+        raise UsageError(
+            f"{args.folder} is no run folder (no spec.json): make one with `rlsuite grid`"
+        )
     cells = store.cells()
     check_checkpoints(store, cells)
     console = common.make_console()
-    outcome = execute(store, cells, Workers(args.workers, args.device, modules(cells)), console, folder)
+    outcome = execute(
+        store, cells, Workers(args.workers, args.device, modules(cells)), console, folder
+    )
     console.print(describe(outcome, folder))
     return 0 if not outcome.left else 1

@@ -38,7 +38,9 @@ class Cadence:
         for name, least in (("evaluations", 0), ("episodes", 1), ("logs", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
+                raise UsageError(
+                    f"{name} must be a whole number of at least {least}, not {value!r}"
+                )
         if self.mode not in (None, "greedy", "sample"):
             raise UsageError(f"eval mode must be greedy or sample, not {self.mode!r}")
 
@@ -65,7 +67,7 @@ class Cell:
     iterations: int
     total_steps: int
     env_options: dict[str, Any] = field(default_factory=dict)
-    cadence: Cadence = Cadence()
+    cadence: Cadence = field(default_factory=Cadence)
     series: str = ""
     sweep: dict[str, Any] = field(default_factory=dict)
 

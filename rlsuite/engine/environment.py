@@ -34,7 +34,7 @@ def worker_environment(device: str, index: int = 0) -> dict[str, str]:
         env["JAX_PLATFORMS"] = "cpu"
         env["PJRT_NPROC"] = "1"
         env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {CPU_FLAGS}".strip()
-        env.update({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")})
+        env.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     else:
         env["CUDA_VISIBLE_DEVICES"] = visible_gpus()[index]
     return env

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,5 +103,3 @@ def describe(outcome: Outcome, folder: Path) -> str:
     if outcome.left:
         text += f"; {outcome.left} left: the same command goes on (folder {folder})"
     return text
-
-

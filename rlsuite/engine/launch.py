@@ -58,8 +58,10 @@ class Workers:
 
     def _spawn(self, slot: int, restarts: int = 0) -> Process:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "rlsuite.engine.worker", str(slot), str(self.count)]
-            + list(self.modules),
+            [
+                *(sys.executable, "-m", "rlsuite.engine.worker"),
+                *(str(slot), str(self.count), *self.modules),
+            ],
             env=worker_environment(self.device, slot),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What the parent shows while workers run: a live panel on a terminal, a line now and then in a log."""
+"""What the parent shows: a live panel on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 

@@ -49,7 +49,11 @@ class Stopped(Exception):
 
 def boundaries(iterations: int, count: int, first: bool) -> list[int]:
     """`count` evenly spaced iterations ending with the last; 0 too if `first`."""
-    points = {round(iterations * k / count) for k in range(0 if first else 1, count + 1)} if count else set()
+    points = (
+        {round(iterations * k / count) for k in range(0 if first else 1, count + 1)}
+        if count
+        else set()
+    )
     return sorted(points - (set() if first else {0}))
 
 

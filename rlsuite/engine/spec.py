@@ -42,7 +42,7 @@ class Request:
     exact_steps: bool = False
     label: str | None = None
     env_options: dict[str, Any] = field(default_factory=dict)
-    cadence: Cadence = Cadence()
+    cadence: Cadence = field(default_factory=Cadence)
 
 
 def expand(requests: Iterable[Request]) -> list[Cell]:
@@ -107,7 +107,9 @@ def _points(request: Request) -> list[dict[str, Any]]:
     lengths = {len(values) for values in request.zip.values()}
     if len(lengths) > 1:
         raise UsageError(f"zipped settings must be equally long, not {sorted(lengths)}")
-    zipped = [dict(zip(request.zip, row, strict=True)) for row in zip(*request.zip.values(), strict=True)]
+    zipped = [
+        dict(zip(request.zip, row, strict=True)) for row in zip(*request.zip.values(), strict=True)
+    ]
     product = [
         dict(zip(request.sweep, row, strict=True))
         for row in itertools.product(*request.sweep.values())

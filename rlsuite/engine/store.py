@@ -185,7 +185,5 @@ def unpack_rows(arrays: dict[str, np.ndarray]) -> Rows:
         if name.startswith("rows/") and name.endswith("/step"):
             metric = name[len("rows/") : -len("/step")]
             parts = [arrays[f"rows/{metric}/{column}"] for column in ("step", "seconds", "value")]
-            rows[metric] = [
-                (int(s), float(t), float(v)) for s, t, v in zip(*parts, strict=True)
-            ]
+            rows[metric] = [(int(s), float(t), float(v)) for s, t, v in zip(*parts, strict=True)]
     return rows

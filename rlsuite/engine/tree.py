@@ -27,7 +27,9 @@ def to_arrays(tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
     return {name: np.array(x, copy=True) for name, x in zip(names, host, strict=True)}
 
 
-def from_arrays(template: PyTree, arrays: dict[str, np.ndarray], prefix: str, source: str) -> PyTree:
+def from_arrays(
+    template: PyTree, arrays: dict[str, np.ndarray], prefix: str, source: str
+) -> PyTree:
     """Rebuild a tree of the template's structure (from `jax.eval_shape`).
 
     Raises:

@@ -1,0 +1,87 @@
+"""Cells: what is in the hash and what is not; budgets; expanding requests."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from tiny import tiny_cells
+
+from rlsuite.agents.online.ppo import Config
+from rlsuite.engine.cells import Cadence, Cell, executed_budget
+from rlsuite.engine.spec import Request, expand
+from rlsuite.errors import UsageError
+
+
+def request(**changes: object) -> Request:
+    base = {"agent": "ppo", "envs": ["CartPole-v1"], "seeds": [0], "total_steps": 10_000}
+    return Request(**{**base, **changes})  # pyright: ignore[reportArgumentType]
+
+
+def test_identity_is_what_decides_the_result() -> None:
+    cell = tiny_cells()[0]
+    same = [
+        dataclasses.replace(cell, cadence=Cadence(1, 1, 1)),
+        dataclasses.replace(cell, series="other", sweep={"gamma": 1}),
+        Cell.from_mapping(cell.to_mapping()),
+    ]
+    other = [
+        dataclasses.replace(cell, seed=1),
+        dataclasses.replace(cell, iterations=13),
+        dataclasses.replace(cell, env="Acrobot-v1"),
+        dataclasses.replace(cell, config={**cell.config, "gamma": 0.5}),
+        dataclasses.replace(cell, env_options={"max_steps_in_episode": 10}),
+    ]
+    assert {c.id for c in same} == {cell.id}
+    assert len({c.id for c in [cell, *other]}) == 6
+
+
+def test_a_setting_at_its_default_is_not_in_the_hash() -> None:
+    cell = tiny_cells()[0]
+    older = {k: v for k, v in cell.config.items() if k != "dpo_alpha"}
+    assert dataclasses.replace(cell, config=older).id == cell.id
+
+
+def test_groups_differ_in_static_fields_only() -> None:
+    traced = expand([request(sweep={"learning_rate": [1e-3, 1e-4], "entropy_coef": [0.0, 0.1]})])
+    static = expand([request(sweep={"num_envs": [4, 8]})])
+    assert len(traced) == 4
+    assert len({c.group for c in traced}) == 1
+    assert len({c.group for c in static}) == 2
+
+
+def test_budgets_round_down() -> None:
+    config = Config(num_envs=4, num_steps=128)
+    assert executed_budget(config, 500_000) == (976, 499_712)
+    assert executed_budget(config, 512, exact=True) == (1, 512)
+    with pytest.raises(UsageError, match="below one iteration of 512"):
+        executed_budget(config, 511)
+    with pytest.raises(UsageError, match="try 512 or 1024"):
+        executed_budget(config, 600, exact=True)
+
+
+def test_product_and_zip() -> None:
+    cells = expand([
+        request(
+            sweep={"gamma": [0.9, 0.99]},
+            zip={"num_envs": [4, 8], "num_steps": [128, 64]},
+            seeds=[0, 1, 2],
+        )
+    ])  # fmt: skip
+    assert len(cells) == 2 * 2 * 3
+    assert {(c.config["num_envs"], c.config["num_steps"]) for c in cells} == {(4, 128), (8, 64)}
+    assert {c.series for c in cells} == {
+        f"ppo gamma={g} num_envs={n} num_steps={t}"
+        for g in (0.9, 0.99)
+        for n, t in ((4, 128), (8, 64))
+    }
+
+
+def test_the_same_cell_is_asked_once() -> None:
+    assert len(expand([request(), request()])) == 1
+
+
+def test_precedence_is_defaults_preset_settings_sweep() -> None:
+    asked = request(preset="purejaxrl", settings={"gamma": 0.5}, sweep={"gae_lambda": [0.1]})
+    config = expand([asked])[0].config
+    assert (config["gamma"], config["gae_lambda"], config["num_envs"]) == (0.5, 0.1, 4)

@@ -1,0 +1,63 @@
+"""The run folder: adding cells, refusing what does not fit, rows packed and unpacked."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from tiny import tiny_cells
+
+from rlsuite.engine.store import Store, pack_rows, unpack_rows
+from rlsuite.errors import UsageError
+
+
+def test_cells_come_back_and_add_up(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    store.prepare(tiny_cells(seeds=2), ["first"])
+    asked = store.prepare(tiny_cells(seeds=4), ["second"])
+    assert [c.seed for c in asked] == [0, 1, 2, 3]
+    assert store.cells() == tiny_cells(seeds=4)
+    assert store.commands() == [["first"], ["second"]]
+
+
+def test_rows_survive_packing() -> None:
+    rows = {
+        "eval/return": [(0, 0.5, 1.0), (32, 1.5, float("inf"))],
+        "loss/policy": [(32, 1.0, -2.0)],
+    }
+    assert unpack_rows(pack_rows(rows)) == rows  # pyright: ignore[reportArgumentType]
+
+
+def test_another_cadence_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.prepare(tiny_cells(), [])
+    with pytest.raises(UsageError, match="same evaluations, episodes and logs"):
+        store.prepare(tiny_cells(evaluations=9), [])
+
+
+def test_changed_defaults_are_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    cell = tiny_cells()[0]
+    old = dataclasses.replace(cell, config={**cell.config, "gamma": 0.5})
+    vars(old)["id"] = cell.id
+    with pytest.raises(UsageError, match=r"agent\.gamma was 0\.5 by default"):
+        store._check_same(old, cell)
+
+
+def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("dear to somebody")
+    with pytest.raises(UsageError, match="holds other files"):
+        Store(tmp_path).prepare(tiny_cells(), [])
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(UsageError, match="is a file"):
+        Store(tmp_path / "thesis.tex").prepare(tiny_cells(), [])
+
+
+def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.prepare(tiny_cells(), [])
+    text = (tmp_path / "spec.json").read_text()
+    (tmp_path / "spec.json").write_text(text.replace('"version": 1', '"version": 99'))
+    with pytest.raises(UsageError, match="another version"):
+        store.cells()
