@@ -1,0 +1,19 @@
+"""Every figure by name; each returns a matplotlib `Figure`, `save` writes it as PNG and SVG."""
+
+from __future__ import annotations
+
+from rlsuite.analysis.distribution import distributions
+from rlsuite.analysis.dots import interval_dots
+from rlsuite.analysis.heatmap import heatmap
+from rlsuite.analysis.lines import learning_curves
+from rlsuite.analysis.profile import performance_profiles
+from rlsuite.analysis.style import save
+
+__all__ = [
+    "distributions",
+    "heatmap",
+    "interval_dots",
+    "learning_curves",
+    "performance_profiles",
+    "save",
+]

@@ -1,0 +1,53 @@
+"""What a store looks like to everything that draws or counts: two tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from rlsuite.errors import UsageError
+
+ROW_COLUMNS = ("cell", "metric", "step", "seconds", "value")
+CELL_COLUMNS = (
+    "cell",
+    "agent",
+    "env",
+    "series",
+    "seed",
+    "status",
+    "total_steps",
+    "sweep",
+    "seconds",
+    "compile_seconds",
+    "provenance",
+    "error",
+)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The rows and the cells of a store.
+
+    Attributes:
+      rows: cell, metric (`eval/return`, `train/return`, `loss/policy`, ...), step, seconds, value.
+      cells: cell, agent, env, series (what a line in a figure is called), seed, status (`done`,
+        `nan`, `failed`, `running` or `pending`), total_steps, sweep (JSON: swept field to value),
+        seconds (wall), compile_seconds, provenance (JSON), error.
+    """
+
+    rows: pl.DataFrame
+    cells: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        """Refuse tables that lack a column.
+
+        Raises:
+          UsageError: naming the table and what it lacks.
+        """
+        for name, table, columns in (
+            ("rows", self.rows, ROW_COLUMNS),
+            ("cells", self.cells, CELL_COLUMNS),
+        ):
+            if missing := [column for column in columns if column not in table.columns]:
+                raise UsageError(f"the store's {name} have no column {', '.join(missing)}")

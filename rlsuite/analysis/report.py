@@ -1,0 +1,59 @@
+"""One folder with everything a run has to say: figures, tables, and a page that holds both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlsuite.analysis import html, report_figures, report_tables, scores, tables
+from rlsuite.analysis import targets as targets_module
+from rlsuite.analysis.frames import Frames
+from rlsuite.analysis.targets import Target
+from rlsuite.errors import UsageError
+
+
+def write(
+    frames: Frames,
+    out_dir: Path,
+    title: str,
+    targets: Sequence[Target | Mapping[str, Any]] | None = None,
+    references: Mapping[str, tuple[float, float]] | None = None,
+) -> Path:
+    """Write figures (PNG and SVG), tables (CSV) and one self-contained HTML page.
+
+    Works on a store that is still being filled, on one seed, and without any evaluation: a section
+    with nothing to show says why or is left out.
+
+    Args:
+      frames: the store.
+      out_dir: made if absent; receives report.html, summary.csv, scores.csv and figures/.
+      title: of the page.
+      targets: published scores to draw against: `Target` or mappings with env, series, value,
+        source and, optionally, step.
+      references: environment to (score that counts 0, score that counts 1) for aggregates over
+        environments; default: the worst and the best run in this store.
+
+    Returns:
+      The path of report.html.
+
+    Raises:
+      UsageError: the folder cannot be written, or a target is incomplete.
+    """
+    published = [t if isinstance(t, Target) else targets_module.parse(t) for t in targets or ()]
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write the report to {out_dir}: {error.strerror}") from None
+    metric = scores.return_metric(frames)
+    scored = scores.final(frames, metric)
+    summary = tables.summary(frames, metric)
+    summary.write_csv(out_dir / "summary.csv")
+    scored.drop("provenance", "error").write_csv(out_dir / "scores.csv")
+
+    drawn = report_figures.draw(frames, scored, out_dir / "figures", published, references)
+    sections = [report_tables.summary_section(summary, metric, published), *drawn]
+    sections += report_tables.closing_sections(frames)
+    path = out_dir / "report.html"
+    path.write_text(html.page(title, report_tables.subtitle(frames), sections), encoding="utf-8")
+    return path

@@ -1,0 +1,167 @@
+"""The tables of a report as polars frames: final scores, aggregates, comparisons, cost, losses."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rlsuite.analysis import scores, selection, stats
+from rlsuite.analysis.frames import Frames
+from rlsuite.analysis.improvement import probability_of_improvement
+from rlsuite.analysis.scores import Samples
+
+# Beyond this many series a table of all pairs is read by nobody.
+_MOST_COMPARED = 6
+
+
+def summary(frames: Frames, metric: str | None = None) -> pl.DataFrame:
+    """The final table: a row per environment and series.
+
+    Returns:
+      env, series; seeds, of which ok, nan, failed, open (running or pending); iqm_last with low
+      and high, mean_last, iqm_best, over the ok seeds that have a score; steps (median per seed),
+      steps_per_second and seconds (wall time without compilation, over and per finished seed).
+    """
+    scored = scores.final(frames, metric)
+    last, best = scores.samples(scored), scores.samples(scored, "best")
+    counts = _counts(scored)
+    rows = []
+    for row in counts.iter_rows(named=True):
+        key = row["series"], row["env"]
+        x = last[key[0]].get(key[1], np.empty(0))
+        iqm = stats.estimate(x)
+        mean = stats.estimate(x, "mean", reps=1)
+        top = stats.estimate(best[key[0]].get(key[1], np.empty(0)), reps=1)
+        numbers = {"iqm_last": iqm.value, "low": iqm.low, "high": iqm.high}
+        numbers |= {"mean_last": mean.value, "iqm_best": top.value}
+        rows.append({**{k: row[k] for k in _COUNTED}, **numbers, **{k: row[k] for k in _COSTS}})
+    return pl.DataFrame(rows, schema=_SUMMARY)
+
+
+_COUNTED = ("env", "series", "seeds", "ok", "nan", "failed", "open")
+_COSTS = ("steps", "steps_per_second", "seconds")
+_SUMMARY: dict[str, Any] = {
+    **dict.fromkeys(_COUNTED[:2], pl.String),
+    **dict.fromkeys(_COUNTED[2:], pl.Int64),
+    **dict.fromkeys(("iqm_last", "low", "high", "mean_last", "iqm_best"), pl.Float64),
+    **dict.fromkeys(_COSTS, pl.Float64),
+}
+
+
+def _counts(scored: pl.DataFrame) -> pl.DataFrame:
+    status, done = pl.col("status"), pl.col("status") == "done"
+    seconds = pl.col("seconds").filter(done)
+    grouped = _together(scored).group_by("env", "series", maintain_order=True)
+    return grouped.agg(
+        seeds=pl.len().cast(pl.Int64),
+        ok=done.sum().cast(pl.Int64),
+        nan=(status == "nan").sum().cast(pl.Int64),
+        failed=(status == "failed").sum().cast(pl.Int64),
+        open=status.is_in(["running", "pending"]).sum().cast(pl.Int64),
+        steps=pl.col("total_steps").median(),
+        steps_per_second=pl.col("total_steps").filter(done).sum() / _positive(seconds.sum()),
+        seconds=seconds.median(),
+    )
+
+
+def _together(cells: pl.DataFrame) -> pl.DataFrame:
+    """Cells of an environment side by side, environments in order of appearance."""
+    order = pl.int_range(pl.len()).min().over("env")
+    return cells.sort(order, maintain_order=True)
+
+
+def _positive(total: pl.Expr) -> pl.Expr:
+    """Null instead of zero, which nothing should be divided by."""
+    return pl.when(total > 0).then(total)
+
+
+def aggregate(samples: Samples) -> pl.DataFrame:
+    """Statistics over environments; the samples share one scale (`scores.normalise`).
+
+    Returns:
+      series, runs, lost, then value, low and high of iqm, mean, median and optimality_gap.
+    """
+    rows = []
+    names: tuple[stats.StatisticName, ...] = ("iqm", "mean", "median", "optimality_gap")
+    for series, envs in samples.items():
+        found = {name: stats.estimate(envs, name) for name in names}
+        row: dict[str, Any] = {"series": series, "runs": found["iqm"].n, "lost": found["iqm"].n_nan}
+        for name, estimate in found.items():
+            row |= {
+                name: estimate.value,
+                f"{name}_low": estimate.low,
+                f"{name}_high": estimate.high,
+            }
+        rows.append(row)
+    return pl.DataFrame(rows)
+
+
+def comparisons(samples: Samples) -> pl.DataFrame:
+    """Probability that a run of `series` scores above one of `versus`, over shared environments.
+
+    All pairs of the six best series by mean rank over environments.
+    """
+    envs = list(dict.fromkeys(env for by_env in samples.values() for env in by_env))
+    values = {
+        s: [stats.estimate(by_env.get(env, ()), reps=1).value for env in envs]
+        for s, by_env in samples.items()
+        if by_env
+    }
+    rows = []
+    for a, b in itertools.combinations(selection.ranked(values)[:_MOST_COMPARED], 2):
+        found = probability_of_improvement(samples[a], samples[b])
+        if np.isfinite(found.value):
+            shared = sum(env in samples[b] for env in samples[a])
+            row = {"series": a, "versus": b, "environments": shared, "probability": found.value}
+            rows.append({**row, "low": found.low, "high": found.high, "lost": found.n_nan})
+    return pl.DataFrame(rows)
+
+
+def losses(frames: Frames) -> pl.DataFrame:
+    """Cells that failed or turned to NaN: where they got to and what was raised."""
+    steps = frames.rows.group_by("cell").agg(last_step=pl.col("step").max())
+    lost = frames.cells.filter(pl.col("status").is_in(scores.LOST))
+    joined = lost.join(steps, on="cell", how="left", maintain_order="left")
+    return joined.select("env", "series", "seed", "status", "last_step", "total_steps", "error")
+
+
+def cost(frames: Frames) -> pl.DataFrame:
+    """What each agent took in each environment, finished or not.
+
+    Returns:
+      env, agent, cells, compute_seconds, compile_seconds, finished steps, steps_per_second.
+    """
+    done = pl.col("status") == "done"
+    seconds, steps = pl.col("seconds"), pl.col("total_steps").filter(done)
+    return (
+        _together(frames.cells)
+        .group_by("env", "agent", maintain_order=True)
+        .agg(
+            cells=pl.len().cast(pl.Int64),
+            compute_seconds=seconds.sum(),
+            compile_seconds=pl.col("compile_seconds").sum(),
+            steps=steps.sum(),
+            steps_per_second=steps.sum() / _positive(seconds.filter(done).sum()),
+        )
+    )
+
+
+def provenance(frames: Frames) -> pl.DataFrame:
+    """What the cells were run with: each field, its values, and how many cells had each."""
+    found: dict[str, dict[str, int]] = {}
+    counted = frames.cells["provenance"].drop_nulls().value_counts(sort=True)
+    for text, count in counted.iter_rows():
+        for field, value in (json.loads(text or "{}") or {}).items():
+            shown = value if isinstance(value, str) else json.dumps(value)
+            values = found.setdefault(field, {})
+            values[shown] = values.get(shown, 0) + count
+    rows = [
+        {"field": field, "value": value, "cells": count}
+        for field, values in found.items()
+        for value, count in values.items()
+    ]
+    return pl.DataFrame(rows, schema={"field": pl.String, "value": pl.String, "cells": pl.Int64})

@@ -1,0 +1,71 @@
+"""Published numbers that figures are drawn against, each with its source."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlsuite.errors import UsageError, nearest
+
+_COLUMNS = ("env", "series", "value", "source")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A published score: a horizontal line, or a point where `step` says when it was reached."""
+
+    env: str
+    series: str
+    value: float
+    source: str
+    step: float | None = None
+
+
+def parse(row: Mapping[str, Any]) -> Target:
+    """A target from a mapping with env, series, value, source and, optionally, step.
+
+    Raises:
+      UsageError: a column is missing, or a number is none.
+    """
+    if missing := [column for column in _COLUMNS if row.get(column) in (None, "")]:
+        raise UsageError(f"a target lacks {', '.join(missing)}: {dict(row)}")
+    step = row.get("step")
+    return Target(
+        env=str(row["env"]),
+        series=str(row["series"]),
+        value=_number(row["value"], "value"),
+        source=str(row["source"]),
+        step=None if step in (None, "") else _number(step, "step"),
+    )
+
+
+def read(path: Path) -> list[Target]:
+    """Targets from a CSV file; other columns are passed over, lines starting with # as well.
+
+    Raises:
+      UsageError: no such file, or a column or a number is missing.
+    """
+    try:
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    except OSError as error:
+        raise UsageError(f"cannot read targets {path}: {error.strerror}") from None
+    reader = csv.DictReader(lines)
+    for column in _COLUMNS:
+        if column not in (reader.fieldnames or ()):
+            hint = nearest(column, reader.fieldnames or ())
+            raise UsageError(f"{path} has no column {column!r}: {hint}")
+    return [parse(row) for row in reader]
+
+
+def _number(value: Any, column: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"a target's {column} must be a number, not {value!r}")
+    return number

@@ -1,0 +1,45 @@
+"""The final table in a terminal."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.table import Table
+
+from rlsuite.analysis import text
+
+
+def summary_table(table: pl.DataFrame, title: str = "") -> Table:
+    """The final table for rich.
+
+    Args:
+      table: from `tables.summary`.
+      title: shown above.
+    """
+    out = Table(title=title or None, title_justify="left", header_style="bold")
+    for name in ("env", "series", "seeds"):
+        out.add_column(name)
+    for name in ("IQM last", "95 % interval", "mean", "IQM best", "steps", "steps/s", "time/seed"):
+        out.add_column(name, justify="right")
+    previous = None
+    for row in table.iter_rows(named=True):
+        if previous not in (None, row["env"]):
+            out.add_section()
+        previous = row["env"]
+        out.add_row(*summary_cells(row))
+    return out
+
+
+def summary_cells(row: dict) -> list[str]:
+    """One row of `tables.summary` as text, in the order of the columns above."""
+    return [
+        row["env"],
+        row["series"],
+        text.seeds(row["ok"], row["nan"], row["failed"], row["open"]),
+        text.score(row["iqm_last"]),
+        text.interval(row["iqm_last"], row["low"], row["high"]),
+        text.score(row["mean_last"]),
+        text.score(row["iqm_best"]),
+        text.count(row["steps"]),
+        text.count(row["steps_per_second"]),
+        text.duration(row["seconds"]),
+    ]

@@ -1,0 +1,54 @@
+"""Numbers as text, for terminals and pages alike."""
+
+from __future__ import annotations
+
+import math
+
+NOTHING = "–"
+
+
+def decimals(value: float) -> int:
+    """How many decimals leave about four significant figures; none from a thousand on."""
+    size = abs(value)
+    if not math.isfinite(size) or size >= 1000:
+        return 0
+    return 1 if size >= 100 else 2 if size >= 1 else 3
+
+
+def score(value: float | None) -> str:
+    """A score, or a dash."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:,.{decimals(value)}f}"
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """[low, high] with the decimals of the value, or a dash where there is no interval."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return NOTHING
+    places = decimals(max(abs(low), abs(high), abs(value)))
+    return f"[{low:,.{places}f}, {high:,.{places}f}]"
+
+
+def count(value: float | None) -> str:
+    """A whole number with separators, or a dash."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """12.3 s, 4 min 10 s, 3 h 05 min."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
+
+
+def seeds(ok: int, nan: int, failed: int, unfinished: int) -> str:
+    """16, or 14 ok, 1 nan, 1 failed: nothing lost is ever left unsaid."""
+    parts = ((ok, "ok"), (nan, "nan"), (failed, "failed"), (unfinished, "open"))
+    if not (nan or failed or unfinished):
+        return str(ok)
+    return ", ".join(f"{number} {name}" for number, name in parts if number)
