@@ -58,8 +58,8 @@ def run_cells(
 
     console = make_console()
     store = Store(folder)
-    cells = store.prepare(cells, command)
     check_checkpoints(store, cells)
+    cells = store.prepare(cells, command)
     budgets = sorted({cell.total_steps for cell in cells})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
     console.print(f"{len(cells)} runs of {shown} environment steps -> {folder}")

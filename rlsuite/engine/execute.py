@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,9 @@ def execute(
       folder: of the store.
     """
     pending = [cell for cell in cells if not store.is_done(cell.id)]
+    for cell in pending:
+        # What failed before is tried again.
+        store.path(cell.id, "failed").unlink(missing_ok=True)
     tally = Tally({c.id: c for c in cells}, {c.id for c in cells} - {c.id for c in pending})
     if len(pending) < len(cells):
         console.print(f"{len(cells) - len(pending)} of {len(cells)} runs are finished already")
@@ -59,8 +63,6 @@ def execute(
             workers.follow(progress.on_event)
     else:
         workers.dismiss()
-    import time
-
     return Outcome(
         finished=sum(store.is_done(cell.id) for cell in cells),
         nan=tally.nan,
@@ -71,7 +73,7 @@ def execute(
 
 
 def check_checkpoints(store: Store, cells: Sequence[Cell]) -> None:
-    """Read what would be resumed before anything is started; forget earlier failures.
+    """Read what would be resumed, before anything is written or started.
 
     Raises:
       UsageError: a damaged checkpoint, naming the file.
@@ -81,7 +83,6 @@ def check_checkpoints(store: Store, cells: Sequence[Cell]) -> None:
         if path.exists():
             with contextlib.suppress(FileNotFoundError):
                 _readable(path)
-        store.path(cell.id, "failed").unlink(missing_ok=True)
 
 
 def _readable(path: Path) -> None:

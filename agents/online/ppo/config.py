@@ -8,6 +8,7 @@ from typing import Literal
 from rlsuite import config
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
+from rlsuite.registry import EnvRow
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,19 @@ class Config(config.Config):
             raise UsageError(
                 f"agent.minibatches {self.minibatches} does not divide the batch of {batch} "
                 f"(num_envs x num_steps): try {largest_divisor(batch, self.minibatches)}"
+            )
+
+    def check_env(self, env: EnvRow) -> None:
+        """Refuse settings that mean nothing on an environment."""
+        if env.action.kind == "discrete" and self.action_distribution != "gaussian":
+            raise UsageError(
+                f"agent.action_distribution {self.action_distribution!r} needs continuous actions "
+                f"but {env.id} has {env.action}: leave it at 'gaussian'"
+            )
+        if self.network == "cnn" and len(env.observation.shape) != 3:
+            raise UsageError(
+                f"agent.network 'cnn' needs image observations but {env.id} has "
+                f"{env.observation}: use 'mlp'"
             )
 
     def steps_per_iteration(self) -> int:

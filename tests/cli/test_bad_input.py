@@ -1,0 +1,191 @@
+"""Mistakes: one line that names the mistake and the nearest right answer, exit code 2, no jax.
+
+All cases run in one process without the tests' jax, so that it can be seen that none loads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TRAIN = ["train", "ppo", "--env", "CartPole-v1", "--total-steps", "10000"]
+
+# name -> (arguments, what the line must contain). {dir} is a folder of prepared files.
+CASES: dict[str, tuple[list[str], list[str]]] = {
+    "command": (["trian"], ["trian", "'train'"]),
+    "agent": (["train", "pop", "--env", "CartPole-v1"], ["'pop'", "'ppo'"]),
+    "environment": (["train", "ppo", "--env", "CartPol-v1"], ["CartPol-v1", "'CartPole-v1'"]),
+    "gym environment": ([*TRAIN[:3], "gym:CartPole-v77"], ["gym:CartPole-v77", "CartPole-v1"]),
+    "preset": ([*TRAIN, "--preset", "purejaxlr"], ["purejaxlr", "'purejaxrl'"]),
+    "preset of other envs": ([*TRAIN, "--preset", "sb3-zoo"], ["sb3-zoo", "CartPole-v1"]),
+    "flag": ([*TRAIN, "--sead", "3"], ["--sead", "'--seeds'"]),
+    "setting": ([*TRAIN, "--agent.learningrate", "1"], ["learningrate", "'learning_rate'"]),
+    "bare setting": ([*TRAIN, "--gamma", "1"], ["--gamma", "'--agent.gamma'"]),
+    "setting without value": ([*TRAIN, "--agent.gamma"], ["--agent.gamma", "value"]),
+    "no environment": (["train", "ppo"], ["--env"]),
+    "stray argument": ([*TRAIN, "walker"], ["walker"]),
+    "no budget": (["train", "ppo", "--env", "CartPole-v1"], ["budget", "total-steps"]),
+    "budget below an iteration": ([*TRAIN[:-1], "100"], ["100", "512"]),
+    "budget not whole": ([*TRAIN[:-1], "1000.5"], ["1000.5"]),
+    "budget no number": ([*TRAIN[:-1], "lots"], ["'lots'"]),
+    "inexact budget": ([*TRAIN, "--exact-steps"], ["10000", "9728", "10240"]),
+    "minibatches": ([*TRAIN, "--agent.minibatches", "7"], ["7", "512", "try 4"]),
+    "recurrent minibatches": (
+        [*TRAIN, "--agent.network", "gru", "--agent.minibatches", "3"],
+        ["minibatches 3", "num_envs 4", "try 2"],
+    ),
+    "negative": ([*TRAIN, "--agent.learning-rate", "-1"], ["learning_rate", "above 0", "-1"]),
+    "nan": ([*TRAIN, "--agent.gamma", "nan"], ["gamma", "finite"]),
+    "infinite": ([*TRAIN, "--agent.entropy-coef", "inf"], ["entropy_coef", "finite"]),
+    "out of bounds": ([*TRAIN, "--agent.gamma", "1.5"], ["gamma", "at most 1"]),
+    "word for number": ([*TRAIN, "--agent.gamma", "high"], ["gamma", "'high'"]),
+    "fraction for whole": ([*TRAIN, "--agent.num-envs", "2.5"], ["num_envs", "2.5"]),
+    "bad choice": ([*TRAIN, "--agent.drift", "clap"], ["drift", "'clap'", "'clip'"]),
+    "bad flag value": ([*TRAIN, "--agent.value-clip", "maybe"], ["value_clip", "maybe"]),
+    "zero seeds": ([*TRAIN, "--seeds", "0"], ["seeds"]),
+    "negative seed": ([*TRAIN, "--seeds", "-1,2"], ["seed"]),
+    "seeds no number": ([*TRAIN, "--seeds", "many"], ["seeds", "'many'"]),
+    "zero workers": ([*TRAIN, "--workers", "0"], ["--workers", "0"]),
+    "device": ([*TRAIN, "--device", "cup"], ["'cup'", "'cpu'"]),
+    "no episodes": ([*TRAIN, "--episodes", "0"], ["episodes", "at least 1"]),
+    "eval mode": ([*TRAIN, "--eval-mode", "greddy"], ["greddy", "greedy"]),
+    "continuous-only setting": (
+        [*TRAIN, "--agent.action-distribution", "tanh_gaussian"],
+        ["action_distribution", "CartPole-v1"],
+    ),
+    "cnn on a vector": ([*TRAIN, "--agent.network", "cnn"], ["network", "cnn", "CartPole-v1"]),
+    "out is a file": ([*TRAIN, "--out", "{dir}/file"], ["file", "not a folder"]),
+    "out holds others' files": ([*TRAIN, "--out", "{dir}/foreign"], ["holds other files"]),
+    "out under a file": ([*TRAIN, "--out", "{dir}/file/run"], ["cannot write"]),
+    "damaged spec": ([*TRAIN, "--out", "{dir}/halfwritten"], ["spec.json", "damaged"]),
+    "damaged checkpoint": ([*TRAIN, "--out", "{dir}/broken"], [".checkpoint", "damaged"]),
+    "grid missing": (["grid", "{dir}/gird.toml"], ["gird.toml", "'grid.toml'"]),
+    "grid syntax": (["grid", "{dir}/syntax.toml"], ["syntax.toml", "TOML", "line 2"]),
+    "grid key": (["grid", "{dir}/key.toml"], ["'agnet'", "'agent'"]),
+    "grid setting": (["grid", "{dir}/setting.toml"], ["gama", "'gamma'"]),
+    "grid sweep no list": (["grid", "{dir}/sweep.toml"], ["gamma", "list"]),
+    "grid zip": (["grid", "{dir}/zip.toml"], ["equally long"]),
+    "grid without runs": (["grid", "{dir}/empty.toml"], ["[[run]]"]),
+    "grid is a folder": (["grid", "{dir}"], ["folder"]),
+    "grid --set": (["grid", "{dir}/grid.toml", "--set", "agent.gama=1"], ["gama", "'gamma'"]),
+    "grid --set form": (["grid", "{dir}/grid.toml", "--set", "gamma"], ["agent.NAME=VALUE"]),
+    "work on nothing": (["work", "{dir}/foreign"], ["no run folder"]),
+    "report on nothing": (["report", "{dir}/nowhere"], ["no run folder"]),
+    "evaluate nothing": (["evaluate", "{dir}/none.done"], ["none.done"]),
+    "evaluate damaged": (["evaluate", "{dir}/file"], ["damaged"]),
+    "list": (["list", "agent"], ["'agent'", "'agents'"]),
+}
+
+DRIVER = """
+import contextlib, io, json, sys, time
+from rlsuite.cli.main import main
+out = {}
+for name, argv in json.load(sys.stdin).items():
+    text, printed = io.StringIO(), io.StringIO()
+    start = time.perf_counter()
+    with contextlib.redirect_stderr(text), contextlib.redirect_stdout(printed):
+        try:
+            code = main(argv)
+        except Exception as error:
+            code, _ = -1, text.write(repr(error))
+    heavy = sorted({"jax", "gymnax", "matplotlib"} & set(sys.modules))
+    out[name] = {"code": code, "text": text.getvalue(), "heavy": heavy}
+json.dump(out, sys.stdout)
+"""
+
+GRID = '[[run]]\nagent = "ppo"\nenv = "CartPole-v1"\ntotal_steps = 10000\n'
+
+
+def prepare(folder: Path) -> None:
+    """The files the cases point at."""
+    (folder / "file").write_text("not a folder, not a checkpoint")
+    for name in ("foreign", "halfwritten", "broken"):
+        (folder / name).mkdir()
+    (folder / "foreign" / "thesis.tex").write_text("dear to somebody")
+    (folder / "halfwritten" / "spec.json").write_text('{"version": 1, "cells": [')
+    grids = {
+        "grid": GRID,
+        "syntax": '[[run]]\nagent = "ppo\n',
+        "key": GRID + 'agnet = "ppo"\n',
+        "setting": GRID + "[run.set]\ngama = 1\n",
+        "sweep": GRID + "[run.sweep]\ngamma = 0.9\n",
+        "zip": GRID + "[run.zip]\ngamma = [0.9]\nclip_epsilon = [0.1, 0.2]\n",
+        "empty": 'title = "nothing"\n',
+    }
+    for name, text in grids.items():
+        (folder / f"{name}.toml").write_text(text)
+    break_a_checkpoint(folder / "broken")
+
+
+def break_a_checkpoint(folder: Path) -> None:
+    """A run folder of the very cell that TRAIN asks for, its checkpoint cut short."""
+    from rlsuite.engine.spec import Request, expand
+    from rlsuite.engine.store import Store
+
+    cells = expand([Request("ppo", ["CartPole-v1"], [0], total_steps=10_000)])
+    store = Store(folder)
+    store.prepare(cells, [])
+    store.commit(cells[0].id, {}, {"eval/return": [(0, 0.0, 1.0)]}, {})
+    path = store.path(cells[0].id, "checkpoint")
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file's content but locks."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and not p.name.endswith(".lock")
+    }
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each case printed, and the files before and after all of them."""
+    folder = tmp_path_factory.mktemp("bad")
+    prepare(folder)
+    before = snapshot(folder)
+    argv = {n: [a.replace("{dir}", str(folder)) for a in args] for n, (args, _) in CASES.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER], input=json.dumps(argv), capture_output=True, text=True,
+        timeout=120, cwd=folder, env={**os.environ, "RLSUITE_CACHE": str(folder / "cache")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return {"cases": json.loads(done.stdout), "before": before, "after": snapshot(folder)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_line_and_the_nearest_right_answer(outcomes: dict[str, Any], name: str) -> None:
+    result = outcomes["cases"][name]
+    assert result["code"] == 2, result
+    assert result["text"].startswith("rlsuite: ")
+    assert result["text"].count("\n") == 1, result["text"]
+    for part in CASES[name][1]:
+        assert part in result["text"], result["text"]
+    assert not result["heavy"]
+
+
+def test_nothing_on_disk_is_lost(outcomes: dict[str, Any]) -> None:
+    assert {k: outcomes["after"].get(k) for k in outcomes["before"]} == outcomes["before"]
+
+
+def test_an_unwritable_folder(tmp_path: Path) -> None:
+    from rlsuite.engine.spec import Request, expand
+    from rlsuite.engine.store import Store
+    from rlsuite.errors import UsageError
+
+    if os.geteuid() == 0:
+        # root writes anywhere but into the kernel's own tree.
+        target = Path("/proc/rlsuite-run")
+    else:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        target = tmp_path / "locked" / "run"
+    cells = expand([Request("ppo", ["CartPole-v1"], [0], total_steps=10_000)])
+    with pytest.raises(UsageError, match="cannot write"):
+        Store(target).prepare(cells, [])
