@@ -14,6 +14,7 @@ from rlsuite.errors import UsageError, nearest
 from rlsuite.registry import EnvRow, Space
 
 PREFIX = "gym:"
+RECORD = "rlsuite.envs.render:record"
 
 
 def row(env_id: str) -> EnvRow:
@@ -38,6 +39,7 @@ def row(env_id: str) -> EnvRow:
             "gymnasium",
             options=_options(env),
             resumable=False,
+            render=RECORD if "rgb_array" in env.metadata.get("render_modes", ()) else "",
         )
     finally:
         env.close()
@@ -104,7 +106,8 @@ def light(space: spaces.Box | spaces.Discrete) -> Space:
     shape = tuple(space.shape)
     low, high = np.unique(space.low), np.unique(space.high)
     if low.size == high.size == 1:
-        return Space("box", shape, low=float(low[0]), high=float(high[0]))
+        # Six digits: float32's 0.1 is 0.1, not 0.10000000149.
+        return Space("box", shape, low=float(f"{low[0]:.6g}"), high=float(f"{high[0]:.6g}"))
     return Space("box", shape)
 
 

@@ -9,6 +9,9 @@ from rlsuite.registry import EnvFamily, EnvRow, Space
 _GYMNAX = "rlsuite.envs.gymnax_adapter:make"
 _PROBES = "rlsuite.envs.probes:make"
 _LIMIT = "max_steps_in_episode"
+_RECORD = "rlsuite.envs.render:record"
+# Of the families below those whose pictures `rlsuite.envs.drawing` knows.
+_DRAWN = {"Catch", "DeepSea", "FourRooms", "MetaMaze", "Pong"}
 
 
 def _actions(n: int) -> Space:
@@ -20,26 +23,34 @@ def _box(shape: tuple[int, ...], low: float = float("-inf"), high: float = float
 
 
 def _control(name: str, size: int, action: Space, limit: int, *options: str) -> EnvRow:
+    observation, options = _box((size,)), (_LIMIT, *options)
     return EnvRow(
-        name, _GYMNAX, _box((size,)), action, limit, "classic control", (_LIMIT, *options)
+        name, _GYMNAX, observation, action, limit, "classic control", options, render=_RECORD
     )
 
 
 def _minatar(name: str, channels: int, actions: int, limit: int = 1000) -> EnvRow:
-    observation = _box((10, 10, channels), 0, 1)
-    options = (_LIMIT, "use_minimal_action_set")
     return EnvRow(
-        f"{name}-MinAtar", _GYMNAX, observation, _actions(actions), limit, "minatar", options
-    )
+        f"{name}-MinAtar", _GYMNAX, _box((10, 10, channels), 0, 1), _actions(actions), limit,
+        "minatar", (_LIMIT, "use_minimal_action_set"), render=_RECORD,
+    )  # fmt: skip
 
 
 def _bsuite(name: str, obs: Space, actions: int, limit: int, *options: str) -> EnvRow:
-    action = _actions(actions)
-    return EnvRow(f"{name}-bsuite", _GYMNAX, obs, action, limit, "bsuite", (_LIMIT, *options))
+    return _other("bsuite", name, obs, _actions(actions), limit, options)
 
 
 def _misc(name: str, obs: Space, action: Space, limit: int, *options: str) -> EnvRow:
-    return EnvRow(f"{name}-misc", _GYMNAX, obs, action, limit, "misc", (_LIMIT, *options))
+    return _other("misc", name, obs, action, limit, options)
+
+
+def _other(
+    family: str, name: str, obs: Space, action: Space, limit: int, options: tuple[str, ...]
+) -> EnvRow:
+    return EnvRow(
+        f"{name}-{family}", _GYMNAX, obs, action, limit, family, (_LIMIT, *options),
+        render=_RECORD if name in _DRAWN else "",
+    )  # fmt: skip
 
 
 def _probe(name: str, size: int, limit: int | None, *options: str) -> list[EnvRow]:
