@@ -41,7 +41,9 @@ def learning_curves(
     envs = list(dict.fromkeys(curve.env for curve in curves))
     by_env = {env: [curve for curve in curves if curve.env == env] for env in envs}
     chosen = _looks(curves, envs)
-    figure, axes = style.panels(len(envs))
+    # Beside each panel, what the widest label of a published score takes.
+    room = 0.8 if any(target.env in envs for target in targets) else 0.0
+    figure, axes = style.panels(len(envs), size=(style.PANEL[0] + room, style.PANEL[1]))
     for index, (env, panel) in enumerate(zip(envs, axes, strict=True)):
         unit, name = _unit(by_env[env], x)
         _draw(panel, by_env[env], chosen, unit)

@@ -47,11 +47,8 @@ def summary_section(
         fields = _summary_fields(row, bold)
         if published:
             target = published.get((row["env"], row["series"]))
-            fields.append(
-                Field(f"{text.score(target.value)} ({target.source})", float(target.value))
-                if target
-                else Field("", float("nan"))
-            )
+            value = target.value if target else float("nan")
+            fields.append(Field(text.score(value), float(value)))
         rows.append(fields)
     return Section("Summary", _summary_note(metric) + html.table(header, rows))
 
@@ -59,7 +56,8 @@ def summary_section(
 def _summary_fields(row: dict, bold: bool) -> list[Field]:
     shown = terminal.summary_cells(row)
     keys = (row["iqm_last"], row["low"], row["mean_last"], row["iqm_best"], *_costs(row))
-    fields = [Field(shown[0]), Field(shown[1]), Field(shown[2], float(row["ok"]))]
+    # A text that sorts as a number: left-aligned, since it may have to wrap.
+    fields = [Field(shown[0]), Field(shown[1]), Field(shown[2], str(row["ok"]))]
     for index, (what, key) in enumerate(zip(shown[3:], keys, strict=True)):
         number = float("nan") if key is None else float(key)
         fields.append(Field(what, number, strong=bold and index == 0))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -95,6 +95,16 @@ def iqm(scores: ArrayLike) -> float:
     return float(values[cut : values.size - cut].mean()) if values.size else float("nan")
 
 
+def check_statistic(name: str) -> None:
+    """Refuse a name that is no statistic.
+
+    Raises:
+      UsageError: with the nearest name.
+    """
+    if name not in get_args(StatisticName):
+        raise UsageError(f"no statistic {name!r}: {nearest(name, get_args(StatisticName))}")
+
+
 def evaluate(name: StatisticName, counts: Counts, strata: Strata, gamma: float) -> Floats:
     """A statistic of each resample; [resamples]."""
     total, sizes = strata.scores.size, strata.sizes
@@ -104,9 +114,6 @@ def evaluate(name: StatisticName, counts: Counts, strata: Strata, gamma: float) 
         return counts @ (strata.weights * strata.scores)
     if name == "optimality_gap":
         return gamma - counts @ (strata.weights * np.minimum(strata.scores, gamma))
-    if name != "median":
-        known = ("iqm", "mean", "median", "optimality_gap")
-        raise UsageError(f"no statistic {name!r}: {nearest(name, known)}")
     if len(sizes) == 1:
         return bootstrap.trimmed(counts, strata.scores, (total - 1) // 2)
     edges = np.cumsum((0, *sizes))[:-1]
@@ -138,6 +145,7 @@ def estimate(
     Raises:
       UsageError: an unknown statistic.
     """
+    check_statistic(statistic)
     strata = _strata(scores if isinstance(scores, Mapping) else {"": scores})
     if not strata.sizes:
         return Estimate(np.nan, np.nan, np.nan, 0, strata.n_nan)

@@ -70,8 +70,8 @@ def _counts(scored: pl.DataFrame) -> pl.DataFrame:
 
 def _together(cells: pl.DataFrame) -> pl.DataFrame:
     """Cells of an environment side by side, environments in order of appearance."""
-    order = pl.int_range(pl.len()).min().over("env")
-    return cells.sort(order, maintain_order=True)
+    order = pl.col("order").min().over("env")
+    return cells.with_row_index("order").sort(order, maintain_order=True).drop("order")
 
 
 def _positive(total: pl.Expr) -> pl.Expr:
