@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,7 @@ def write(
       UsageError: the folder cannot be written, or a target is incomplete.
     """
     published = [t if isinstance(t, Target) else targets_module.parse(t) for t in targets or ()]
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write the report to {out_dir}: {error.strerror}") from None
+    _make_folder(out_dir)
     metric = scores.return_metric(frames)
     scored = scores.final(frames, metric)
     summary = tables.summary(frames, metric)
@@ -57,3 +55,12 @@ def write(
     path = out_dir / "report.html"
     path.write_text(html.page(title, report_tables.subtitle(frames), sections), encoding="utf-8")
     return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write the report to {folder}: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write the report to {folder}: permission denied")

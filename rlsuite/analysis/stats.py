@@ -73,6 +73,7 @@ class Strata:
 
     @property
     def resampleable(self) -> bool:
+        """Whether every environment has runs to choose between."""
         return bool(self.sizes) and min(self.sizes) > 1
 
 
