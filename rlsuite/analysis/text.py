@@ -19,7 +19,7 @@ def score(value: float | None) -> str:
     """A score, or a dash."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    return f"{value:,.{decimals(value)}f}"
+    return _fixed(value, decimals(value))
 
 
 def interval(value: float, low: float, high: float) -> str:
@@ -27,7 +27,12 @@ def interval(value: float, low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return NOTHING
     places = decimals(max(abs(low), abs(high), abs(value)))
-    return f"[{low:,.{places}f}, {high:,.{places}f}]"
+    return f"[{_fixed(low, places)}, {_fixed(high, places)}]"
+
+
+def _fixed(value: float, places: int) -> str:
+    # Minus nothing is no score: what would be rounded away keeps one figure.
+    return f"{value:,.{places}f}" if value == 0 or round(value, places) else f"{value:.1g}"
 
 
 def count(value: float | None) -> str:

@@ -269,6 +269,7 @@ def test_labels_are_moved_apart() -> None:
 def test_numbers_as_text() -> None:
     assert text.score(-1234.56) == "-1,235"
     assert (text.score(0.12345), text.score(12.345), text.score(None)) == ("0.123", "12.35", "–")
+    assert (text.score(-0.0004), text.score(0.0)) == ("-0.0004", "0.000")
     assert text.interval(450.0, 433.333, 466.666) == "[433.3, 466.7]"
     assert text.interval(1.0, float("nan"), float("nan")) == "–"
     assert (text.duration(9.04), text.duration(250), text.duration(11100)) == (
