@@ -155,8 +155,8 @@ class HostVector:
 def decode(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
     """Actions as agents count them (from 0, float32) -> as Gymnasium's space has them."""
     offset = space.start if isinstance(space, spaces.Discrete) else 0
-    # A copy: a callback's arguments die with the call, and some simulators keep the last action.
-    return (actions + offset).astype(space.dtype)
+    # A new array: a callback's arguments die with the call, and some simulators keep the action.
+    return np.asarray(actions + offset, space.dtype)
 
 
 def encode(obs: np.ndarray, space: spaces.Space, dtype: Any) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from rlsuite.evaluate import DEFAULT_STEP_LIMIT
 from rlsuite.types import Agent, Environment, Mode, PolicyParams
 
 
+@runtime_checkable
 class Stage(Protocol):
     """One instance under way, with a picture of what it is in."""
 
@@ -114,9 +115,9 @@ def record(
     Raises:
       UsageError: the environment cannot be drawn, or the path not written.
     """
-    target = _writable(Path(path))
     env = agent.env if agent.env.id == env_id else registry.make_env(env_id)
     stage = GymStage(env) if isinstance(env, GymEnv) else PureStage(env)
+    target = _writable(Path(path))
     limit = env.time_limit or DEFAULT_STEP_LIMIT
     act = jax.jit(agent.act, static_argnames="mode")
     frames: list[Image.Image] = []

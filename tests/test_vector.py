@@ -35,7 +35,7 @@ class Counter:
     observation_space = spaces.Box(0, np.inf, (2,), np.float32)
     action_space = spaces.Discrete(2)
     default_params = jnp.float32(1)
-    time_limit = 3
+    time_limit: int | None = 3
     resumable = True
 
     def reset(self, key: PRNGKeyArray, params: Array) -> tuple[CounterState, Array]:

@@ -84,14 +84,11 @@ def test_integer_observations_become_floats() -> None:
 
 
 def test_the_largest_float_means_unbounded() -> None:
-    space = convert_space(registry.make_env("CartPole-v1").simulator.observation_space(None or _p()))
+    env = registry.make_env("CartPole-v1")
+    space = convert_space(env.simulator.observation_space(env.default_params))
     assert isinstance(space, spaces.Box)
     np.testing.assert_array_equal(np.isinf(space.high), [False, True, False, True])
     assert (space.low == -space.high).all()
-
-
-def _p() -> Any:
-    return registry.make_env("CartPole-v1").default_params
 
 
 def test_parameters_are_arrays_of_their_own_type() -> None:
