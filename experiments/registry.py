@@ -2,4 +2,20 @@
 
 from rlsuite.registry import ExperimentRow
 
-ROWS: list[ExperimentRow] = []
+_PACKAGE = "rlsuite.experiments"
+
+ROWS = [
+    ExperimentRow("cartpole", f"{_PACKAGE}.cartpole", "PPO on CartPole-v1, 64 seeds"),
+    ExperimentRow(
+        "classic_control", f"{_PACKAGE}.classic_control", "PPO and DPO on five tasks, 32 seeds"
+    ),
+    ExperimentRow(
+        "ppo_minatar",
+        f"{_PACKAGE}.ppo_minatar",
+        "PPO on four MinAtar games, gymnax-blines' settings",
+    ),
+    ExperimentRow(
+        "ppo_sweep", f"{_PACKAGE}.ppo_sweep", "entropy coefficient x learning rate on CartPole-v1"
+    ),
+    ExperimentRow("thousand_seeds", f"{_PACKAGE}.thousand_seeds", "1,024 seeds in one command"),
+]

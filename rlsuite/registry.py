@@ -10,8 +10,9 @@ import functools
 import importlib
 import importlib.metadata
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 from rlsuite.config import Config
@@ -101,12 +102,15 @@ class AgentRow:
 
 @dataclass(frozen=True)
 class ExperimentRow:
-    """One paper: a folder with grid.toml, targets.csv and figure.py."""
+    """One paper or study: a package with grid.toml and, where something is published, targets.csv."""
 
     name: str
     package: str
     summary: str
-    figures: tuple[str, ...] = field(default=())
+
+    def grid(self) -> Path:
+        """Its grid file, in the checkout or in the installed package."""
+        return Path(str(resources.files(self.package).joinpath("grid.toml")))
 
 
 def _load(module: str, target: str) -> Any:

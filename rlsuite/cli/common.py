@@ -45,9 +45,22 @@ def check_execution(args: argparse.Namespace) -> None:
 
 
 def run_cells(
-    cells: Sequence[Cell], folder: Path, command: list[str], args: argparse.Namespace, title: str
+    cells: Sequence[Cell],
+    folder: Path,
+    command: list[str],
+    args: argparse.Namespace,
+    title: str,
+    targets: Path | None = None,
 ) -> int:
     """Run cells in workers into a folder, then show the table and write the report.
+
+    Args:
+      cells: what to run.
+      folder: the run folder.
+      command: the command line, kept with the results.
+      args: with workers, device and no_report.
+      title: of the report.
+      targets: published numbers to draw, kept with the results; may be absent.
 
     Returns:
       Exit code: 0 all finished, 1 some failed or are left.
@@ -60,26 +73,31 @@ def run_cells(
     store = Store(folder)
     check_checkpoints(store, cells)
     cells = store.prepare(cells, command)
+    if targets is not None and targets.exists():
+        (folder / "targets.csv").write_bytes(targets.read_bytes())
     budgets = sorted({cell.total_steps for cell in cells})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
     console.print(f"{len(cells)} runs of {shown} environment steps -> {folder}")
     workers = Workers(args.workers, args.device, modules(cells))
     outcome = execute(store, cells, workers, console, folder)
     if outcome.finished:
-        show(folder, title, console, report=not args.no_report)
+        show(folder, title, console, into=None if args.no_report else folder)
     console.print(describe(outcome, folder))
     return 0 if not outcome.left else 1
 
 
-def show(folder: Path, title: str, console: Console, report: bool) -> None:
-    """The table of a run folder, and its report."""
+def show(folder: Path, title: str, console: Console, into: Path | None) -> None:
+    """The table of a run folder, and its report in the folder `into`."""
     from rlsuite.analysis import loading, tables, terminal
 
     loaded = loading.load(folder)
     loading.compact(folder, loaded)
     console.print(terminal.summary_table(tables.summary(loaded)))
-    if report:
-        from rlsuite.analysis import report as reports
+    if into is not None:
+        from rlsuite.analysis import origin, report, targets
 
-        page = reports.write(loaded, folder, title)
+        published = folder / "targets.csv"
+        drawn = targets.read(published) if published.exists() else None
+        page = report.write(loaded, into, title, drawn)
+        origin.write(loaded, folder, into)
         console.print(f"report {page}\nfigures {page.parent / 'figures'}")

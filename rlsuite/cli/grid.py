@@ -16,6 +16,7 @@ from rlsuite.errors import UsageError, nearest
 
 EXAMPLE = """example:
   rlsuite grid experiments/ppo_minatar/grid.toml --out runs/minatar
+  rlsuite grid classic_control --seeds 8          # by name, see `rlsuite list experiments`
   rlsuite grid sweep.toml --set agent.gamma=0.99,0.995 --seeds 8 --dry-run
 
 A grid file:
@@ -38,7 +39,7 @@ A grid file:
 def build_parser() -> Parser:
     """The options of `grid`."""
     parser = Parser(prog="rlsuite grid", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("file", type=Path, help="TOML, see below")
+    parser.add_argument("file", type=Path, help="TOML, see below; or an experiment's name")
     parser.add_argument("--out", type=Path, help="run folder; default runs/NAME of the grid")
     parser.add_argument(
         "--set", action="append", default=[], metavar="agent.NAME=VALUE[,VALUE...]",
@@ -55,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parse(build_parser(), argv, agent_flags=False)
     common.check_execution(args)
+    args.file = find(args.file)
     overrides: dict[str, Any] = {}
     if args.seeds is not None:
         overrides["seeds"] = grid.parse_seeds(args.seeds)
@@ -72,7 +74,22 @@ def main(argv: Sequence[str]) -> int:
             print(f"{cell.id}  {cell.series}  {cell.env}  seed {cell.seed}  {cell.total_steps:,}")
         print(f"{len(cells)} runs in {len({c.group for c in cells})} programs -> {folder}")
         return 0
-    return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title)
+    targets = args.file.with_name("targets.csv")
+    return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title, targets)
+
+
+def find(file: Path) -> Path:
+    """A grid file, or the one of the experiment of that name.
+
+    Raises:
+      UsageError: neither exists.
+    """
+    if file.exists() or file.suffix or len(file.parts) > 1:
+        return file
+    known = registry.experiments()
+    if str(file) not in known:
+        raise UsageError(f"no grid file or experiment {str(file)!r}: {nearest(str(file), known)}")
+    return known[str(file)].grid()
 
 
 def parse_sets(items: Sequence[str], agents: set[str]) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""What stands beside a result: command, commit, versions, device, seeds, budget."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rlsuite.analysis.frames import Frames
+from rlsuite.engine.store import Store
+
+
+def write(frames: Frames, folder: Path, into: Path) -> None:
+    """Write `provenance.json` of a run folder into the folder of its report."""
+    commands = [" ".join(command) for command in Store(folder).commands()]
+    text = json.dumps({"commands": commands, **summarize(frames)}, indent=1)
+    (into / "provenance.json").write_text(text + "\n")
+
+
+def summarize(frames: Frames) -> dict[str, Any]:
+    """Each recorded setting with the values it took over the cells, and the runs by series."""
+    finished = frames.cells.filter(pl.col("status").is_in(["done", "nan"]))
+    origins = [json.loads(text) for text in finished["provenance"].unique().to_list()]
+    names = sorted({name for origin in origins for name in origin})
+    settings = {name: sorted({str(o[name]) for o in origins if name in o}) for name in names}
+    return {
+        "settings": {n: v[0] if len(v) == 1 else v for n, v in settings.items()},
+        "runs": _runs(finished),
+        "core_hours": round(float(finished["seconds"].sum()) / 3600, 3),
+    }
+
+
+def _runs(cells: pl.DataFrame) -> list[dict[str, Any]]:
+    groups = cells.group_by("env", "series", maintain_order=True).agg(
+        pl.col("seed").sort(), pl.col("total_steps").first()
+    )
+    return [{**row, "seed": _ranges(row["seed"])} for row in groups.iter_rows(named=True)]
+
+
+def _ranges(seeds: list[int]) -> str:
+    """0,1,2,5 as '0-2,5'."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][1] + 1:
+            parts[-1][1] = seed
+        else:
+            parts.append([seed, seed])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
