@@ -1,0 +1,131 @@
+"""Every shipped preset builds, fits its budget and traces; one of each agent really runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from ppo_tools import context
+
+from rlsuite import config, registry
+from rlsuite.errors import UsageError
+
+# Where a preset lists no environments: one it was published for.
+PUBLISHED_FOR = {
+    "cleanrl-classic": "CartPole-v1",
+    "cleanrl-mujoco": "mujoco:Hopper-v4",
+    "cleanrl-massively-parallel": "brax:ant",
+    "purejaxrl": "CartPole-v1",
+    "purejaxrl-minatar": "Breakout-MinAtar",
+    "purejaxrl-brax": "brax:hopper",
+    "purejaxrl-minigrid": "CartPole-v1",
+    "dpo-purejaxrl-brax": "brax:hopper",
+}
+RUN = {"ppo": "purejaxrl"}
+CONTINUOUS = ("mujoco:", "brax:", "Pendulum", "MountainCarContinuous")
+PRESETS = [(row, name) for row in registry.agents().values() for name in row.load_presets()]
+IDS = [f"{row.name}-{name}" for row, name in PRESETS]
+
+
+def environments(row: registry.AgentRow, name: str) -> list[str]:
+    """Those a preset has a set for."""
+    return list(row.load_presets()[name].get("env", {})) or [PUBLISHED_FOR[name]]
+
+
+def stand_in(env_id: str) -> Any:
+    """A small environment with the same kind of actions."""
+    continuous = env_id.startswith(CONTINUOUS)
+    return registry.make_env("Probe-BestAction" + "-Continuous" * continuous)
+
+
+def build(row: registry.AgentRow, name: str, env_id: str) -> tuple[config.Config, int]:
+    """(configuration, budget) as the command line makes them."""
+    settings, run = registry.resolve_preset(row, name, env_id)
+    return row.load_config().from_mapping(settings), run["total_steps"]
+
+
+@pytest.mark.parametrize(("row", "name"), PRESETS, ids=IDS)
+def test_every_set_is_a_configuration_with_a_budget(row, name):
+    known = config.fields(row.load_config())
+    table = row.load_presets()[name]
+    assert table["source"]
+    assert "\n" not in table["source"]
+    for env_id in environments(row, name):
+        agent_config, total_steps = build(row, name, env_id)
+        assert total_steps >= agent_config.steps_per_iteration(), env_id
+        # A typo of an environment's own key would be laid over nothing.
+        assert set(table.get("env", {}).get(env_id, {})) <= {*known, "total_steps"}
+        if ":" not in env_id:
+            row_kind = registry.env(env_id).action.kind
+            assert (row_kind == "box") == env_id.startswith(CONTINUOUS)
+
+
+@pytest.mark.parametrize(("row", "name"), PRESETS, ids=IDS)
+def test_every_preset_traces(row, name):
+    env_id = environments(row, name)[0]
+    agent_config, _ = build(row, name, env_id)
+    env = stand_in(env_id)
+    agent = row.load_make()(env, agent_config)
+    ctx = context(agent_config, env)
+    state = jax.eval_shape(agent.init, jax.random.key(0), ctx)
+    after, _ = jax.eval_shape(agent.step, state, ctx)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), state
+    )
+
+
+@pytest.mark.parametrize(("agent_name", "preset"), RUN.items())
+def test_one_preset_of_each_agent_runs(agent_name, preset):
+    row = registry.agent(agent_name)
+    agent_config, _ = build(row, preset, "CartPole-v1")
+    env = registry.make_env("CartPole-v1")
+    agent = row.load_make()(env, agent_config)
+    ctx = context(agent_config, env)
+    state, step = jax.jit(agent.init)(jax.random.key(0), ctx), jax.jit(agent.step)
+    for _ in range(2):
+        state, report = step(state, ctx)
+    assert int(state.counters.env_steps) == 2 * agent.steps_per_iteration == 1024
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, report)))
+
+
+def test_some_preset_of_every_agent_is_run():
+    assert set(RUN) == set(registry.agents())
+
+
+def test_a_restricted_preset_names_the_nearest_environment():
+    row = registry.agent("ppo")
+    with pytest.raises(UsageError, match="no set for CartPole-v0: did you mean 'CartPole-v1'"):
+        registry.resolve_preset(row, "gymnax-blines", "CartPole-v0")
+    with pytest.raises(UsageError, match="no preset 'purejaxr': did you mean 'purejaxrl'"):
+        registry.resolve_preset(row, "purejaxr", "CartPole-v1")
+
+
+@pytest.mark.parametrize(
+    ("preset", "env_id", "expected"),
+    [
+        ("gymnax-blines-minatar", "Asterix-MinAtar", {"gamma": 0.999, "learning_rate": 5e-4}),
+        ("open-minatar", "SpaceInvaders-MinAtar", {"learning_rate": 7e-3, "adam_b2": 0.99}),
+        ("rejax", "Pendulum-v1", {"activation": "swish", "gradient_clip": "element"}),
+        ("brax", "brax:ant", {"num_envs": 4096, "num_steps": 80, "epochs": 4}),
+        ("sb3-zoo", "mujoco:Hopper-v4", {"minibatches": 16, "hidden": (256, 256)}),
+        ("dpo-purejaxrl-brax", "brax:hopper", {"drift": "dpo", "dpo_alpha": 2.0}),
+    ],
+)
+def test_the_environments_table_is_laid_over_the_preset(preset, env_id, expected):
+    agent_config, _ = build(registry.agent("ppo"), preset, env_id)
+    assert {name: getattr(agent_config, name) for name in expected} == expected
+
+
+def test_brax_batches_have_the_published_sizes():
+    """num_envs x num_steps / minibatches is batch size x unroll length of the notebook."""
+    published = {
+        "ant": 2048 * 5, "humanoid": 1024 * 10, "halfcheetah": 512 * 20,
+        "inverted_pendulum": 1024 * 5, "inverted_double_pendulum": 1024 * 5,
+        "reacher": 256 * 50, "humanoidstandup": 1024 * 15, "pusher": 512 * 30,
+    }  # fmt: skip
+    for env, size in published.items():
+        agent_config, _ = build(registry.agent("ppo"), "brax", f"brax:{env}")
+        values = agent_config.to_mapping()
+        assert values["num_envs"] * values["num_steps"] // values["minibatches"] == size, env
