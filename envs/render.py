@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -118,27 +118,23 @@ def record(
     env = agent.env if agent.env.id == env_id else registry.make_env(env_id)
     stage = GymStage(env) if isinstance(env, GymEnv) else PureStage(env)
     target = _writable(Path(path))
-    limit = env.time_limit or DEFAULT_STEP_LIMIT
-    act = jax.jit(agent.act, static_argnames="mode")
     frames: list[Image.Image] = []
 
     def show() -> None:
-        if len(frames) < seconds * fps:
+        if len(frames) < max(1, seconds * fps):
             frames.append(_shrink(stage.picture()))
 
-    total, length = _play(
-        stage, act, agent, policy, key, mode or agent.evaluation_mode, limit, show
-    )
-    centiseconds = max(2, round(100 / fps))
-    frames[0].save(
-        target, save_all=True, append_images=frames[1:], duration=10 * centiseconds, loop=0
-    )
+    chosen: Mode = mode or agent.evaluation_mode
+    limit = env.time_limit or DEFAULT_STEP_LIMIT
+    total, length = _play(stage, agent, policy, key, chosen, limit, show)
+    # A GIF counts in hundredths of a second, and players distrust less than two.
+    duration = 10 * max(2, round(100 / fps))
+    frames[0].save(target, save_all=True, append_images=frames[1:], duration=duration, loop=0)
     return {"return": total, "length": length, "frames": len(frames)}
 
 
 def _play(
     stage: Stage,
-    act: Callable[..., tuple[Array, Any]],
     agent: Agent,
     policy: PolicyParams,
     key: PRNGKeyArray,
@@ -146,6 +142,7 @@ def _play(
     limit: int,
     show: Callable[[], None],
 ) -> tuple[float, int]:
+    act = jax.jit(agent.act, static_argnames="mode")
     reset_key, loop_key = jax.random.split(key)
     obs, carry, total = stage.reset(reset_key), agent.carry((1,)), 0.0
     show()
