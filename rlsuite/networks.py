@@ -132,6 +132,7 @@ class FeedForward(nn.Module):
     space: Any
 
     def setup(self) -> None:
+        """Name the parts: flax's parameter names follow."""
         s = self.spec
         if s.kind == "cnn":
             self.actor_conv, self.critic_conv = Conv(s.init), Conv(s.init)
