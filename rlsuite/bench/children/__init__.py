@@ -1,0 +1,1 @@
+"""What runs in the processes that are timed; those of rivals are run by another Python."""

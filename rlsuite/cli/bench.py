@@ -1,0 +1,128 @@
+"""`rlsuite bench`: speed, as ratios within one run, on the CPU."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rlsuite import registry
+from rlsuite.bench.contenders import WAYS
+from rlsuite.cli import common
+from rlsuite.cli.parser import Parser, parse
+from rlsuite.cli.train import whole
+from rlsuite.engine.environment import cores
+from rlsuite.errors import UsageError, nearest
+
+EXAMPLE = """what:
+  ppo    16 seeds of PPO on CartPole: env steps/s per GFLOP/s of matrix product measured in the
+         same run, and how many times faster than rivals, where these are installed
+  env    environments alone, with random actions
+  start  seconds from a command to its first result on disk, and of `import rlsuite`
+
+example:
+  rlsuite bench ppo
+  rlsuite bench ppo --rival-python PYTHON --rivals purejaxrl=DIR,rejax --out bench.json
+
+Rivals need a Python of their own (rejax 0.1.3 with gymnax 0.0.9). Each is run as it documents
+(seeds vmapped in one process, jax as it comes) and per core, as we run. Everybody has the same
+settings, compiles before the clock starts, and only trains: no evaluation, no checkpoints."""
+
+
+def build_parser() -> Parser:
+    """The options of `bench`."""
+    parser = Parser(prog="rlsuite bench", description=__doc__, epilog=EXAMPLE)
+    parser.add_argument("what", help="ppo, env or start")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements of each [3]")
+    parser.add_argument("--workers", type=int, help="processes; default one a core")
+    parser.add_argument("--out", type=Path, help="a JSON file of everything measured")
+    ppo = parser.add_argument_group("bench ppo")
+    ppo.add_argument("--seeds", type=int, default=16, help="[16]")
+    ppo.add_argument("--total-steps", type=whole, default=131_072, help="of each seed [131072]")
+    ppo.add_argument("--rival-python", type=Path, help="interpreter of the rivals' environment")
+    ppo.add_argument("--rivals", default="", help="purejaxrl=DIR,rejax or one of them")
+    ppo.add_argument("--ways", default=",".join(WAYS), help="rivals' ways of running [both]")
+    env = parser.add_argument_group("bench env")
+    env.add_argument("--envs", help="comma-separated ids; default a few")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    args = parse(build_parser(), argv, agent_flags=False)
+    commands = {"ppo": bench_ppo, "env": bench_env, "start": bench_start}
+    if args.what not in commands:
+        raise UsageError(f"no benchmark {args.what!r}: {nearest(args.what, commands)}")
+    for name in ("repeats", "workers"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise UsageError(f"--{name} must be at least 1, not {value}")
+    if args.out is not None and not args.out.absolute().parent.is_dir():
+        raise UsageError(f"--out {args.out}: there is no folder {args.out.absolute().parent}")
+    args.workers = args.workers or cores()
+    found = commands[args.what](args, common.make_console())
+    if args.out is not None:
+        found["command"] = ["rlsuite", "bench", *argv]
+        args.out.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def bench_ppo(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Ourselves and the rivals that are there."""
+    from rlsuite.bench import contenders, measure, table
+    from rlsuite.bench.workload import Workload
+
+    work = Workload(args.seeds, args.total_steps, args.repeats, args.workers)
+    entrants = [contenders.ours(work), *find_rivals(args, work, console)]
+    results = measure.measure(work, entrants, console.print)
+    console.print(table.suite_table(results))
+    if (rivals := table.rival_table(results)) is not None:
+        console.print(rivals)
+    return results.to_mapping()
+
+
+def find_rivals(args: argparse.Namespace, work: Any, console: Console) -> list[Any]:
+    """Those asked for that can be run; one line for each that cannot."""
+    from rlsuite.bench import contenders
+
+    folders = contenders.parse_rivals(args.rivals)
+    ways = [way for way in args.ways.split(",") if way]
+    for way in ways:
+        if way not in WAYS:
+            raise UsageError(f"--ways: no way {way!r}: {nearest(way, WAYS)}")
+    if not folders or args.rival_python is None:
+        if bool(folders) != (args.rival_python is not None):
+            raise UsageError("--rivals and --rival-python go together")
+        console.print("no rivals asked for: see --rivals and --rival-python")
+        return []
+    for name in list(folders):
+        if reason := contenders.missing(args.rival_python, name):
+            console.print(f"{name} is left out: {reason}")
+            del folders[name]
+    return contenders.rivals(work, args.rival_python, folders, ways)
+
+
+def bench_env(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Environments alone."""
+    from rlsuite.bench import simulators
+
+    names = args.envs.split(",") if args.envs else simulators.DEFAULT_ENVS
+    for name in names:
+        if not registry.env(name).resumable:
+            raise UsageError(f"{name} steps outside jax: bench env times compiled environments")
+    work = simulators.Stepping(repeats=args.repeats, workers=args.workers)
+    rates = {name: simulators.rate(name, work) for name in names}
+    console.print(simulators.table(rates, work))
+    return {"work": vars(work), "env_steps_per_second": rates}
+
+
+def bench_start(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Cold and warm starts."""
+    from rlsuite.bench import start
+
+    found = start.measure()
+    console.print(start.table(found))
+    return vars(found)
