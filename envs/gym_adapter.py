@@ -104,7 +104,7 @@ def account(
         episode_length=jnp.where(done, 0, lengths),
     )
     episodes = Episodes(done, returns, lengths)
-    return new, VectorStep(obs, final_obs, reward, terminated, truncated, episodes)
+    return new, VectorStep(obs, final_obs, reward, terminated, truncated, episodes, {})
 
 
 class HostVector:

@@ -4,9 +4,13 @@ A policy-optimisation step maximises E[r A - drift], r = pi_new/pi_old (mirror l
 al., 2022). PPO's clip, a KL penalty and DPO differ only in the drift; a learned one (LPO) fits the
 same slot. A drift is three functions:
 
-    init(key, hp) -> rule                      # its own state: a network, an adaptive coefficient
-    penalty(rule, x, hp) -> [B]                # >= 0, with value and slope 0 at r = 1
-    adapt(rule, kl, hp) -> rule                # after an iteration, from the measured KL
+    init(key, ctx) -> rule                     # its own state: a network, an adaptive coefficient
+    penalty(rule, x, ctx) -> [B]               # >= 0, with value and slope 0 at r = 1
+    adapt(rule, kl, ctx) -> rule               # after an iteration, from the measured KL
+
+A learned drift reads its parameters from `ctx.data`; the closed forms here read `ctx.hp`. Advantage
+and old distribution arrive as constants of the parameters, but not of `ctx`: `learn` can be
+differentiated through them.
 """
 
 from __future__ import annotations
@@ -49,8 +53,8 @@ class Drift:
 
     name: str
     penalty: Callable[[Any, DriftInput, Any], Float[Array, "*b"]]
-    init: Callable[[Any, Any], Any] = lambda key, hp: ()
-    adapt: Callable[[Any, Float[Array, ""], Any], Any] = lambda rule, kl, hp: rule
+    init: Callable[[Any, Any], Any] = lambda key, ctx: ()
+    adapt: Callable[[Any, Float[Array, ""], Any], Any] = lambda rule, kl, ctx: rule
 
 
 def ratio(log_ratio: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -58,15 +62,14 @@ def ratio(log_ratio: Float[Array, "*b"]) -> Float[Array, "*b"]:
     return jnp.exp(jnp.clip(log_ratio, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT))
 
 
-def surrogate(drift: Drift, rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
-    """r A - drift: what is maximised, per sample. `advantage` and `old` are constants."""
-    x = x._replace(advantage=jax.lax.stop_gradient(x.advantage), old=jax.lax.stop_gradient(x.old))
-    return ratio(x.log_ratio) * x.advantage - drift.penalty(rule, x, hp)
+def surrogate(drift: Drift, rule: Any, x: DriftInput, ctx: Any) -> Float[Array, "*b"]:
+    """r A - drift: what is maximised, per sample. Nothing is stop-gradiented."""
+    return ratio(x.log_ratio) * x.advantage - drift.penalty(rule, x, ctx)
 
 
 def none() -> Drift:
     """No drift: the plain importance-weighted surrogate."""
-    return Drift("none", lambda rule, x, hp: jnp.zeros_like(x.advantage))
+    return Drift("none", lambda rule, x, ctx: jnp.zeros_like(x.advantage))
 
 
 def clip() -> Drift:
@@ -75,9 +78,9 @@ def clip() -> Drift:
     r A minus this equals min(r A, clip(r) A). Reads hp.clip_epsilon.
     """
 
-    def penalty(rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
+    def penalty(rule: Any, x: DriftInput, ctx: Any) -> Float[Array, "*b"]:
         r = ratio(x.log_ratio)
-        clipped = jnp.clip(r, 1 - hp.clip_epsilon, 1 + hp.clip_epsilon)
+        clipped = jnp.clip(r, 1 - ctx.hp.clip_epsilon, 1 + ctx.hp.clip_epsilon)
         return jax.nn.relu((r - clipped) * x.advantage)
 
     return Drift("clip", penalty)
@@ -90,19 +93,19 @@ def kl(adaptive: bool = True) -> Drift:
     below hp.kl_target / 1.5; it starts at hp.kl_coef. Fixed beta reads hp.kl_coef each time.
     """
 
-    def penalty(rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
-        beta = rule if adaptive else hp.kl_coef
+    def penalty(rule: Any, x: DriftInput, ctx: Any) -> Float[Array, "*b"]:
+        beta = rule if adaptive else ctx.hp.kl_coef
         return beta * x.old.kl(x.new)  # pyright: ignore[reportArgumentType]
 
-    def adapt(rule: Any, measured: Float[Array, ""], hp: Any) -> Any:
+    def adapt(rule: Any, measured: Float[Array, ""], ctx: Any) -> Any:
         if not adaptive:
             return rule
-        factor = jnp.where(measured > 1.5 * hp.kl_target, 2.0, 1.0)
-        factor = jnp.where(measured < hp.kl_target / 1.5, 0.5, factor)
+        factor = jnp.where(measured > 1.5 * ctx.hp.kl_target, 2.0, 1.0)
+        factor = jnp.where(measured < ctx.hp.kl_target / 1.5, 0.5, factor)
         return jnp.clip(rule * factor, 1e-4, 1e4)
 
-    def init(key: Any, hp: Any) -> Any:
-        return jnp.float32(hp.kl_coef) if adaptive else ()
+    def init(key: Any, ctx: Any) -> Any:
+        return jnp.array(ctx.hp.kl_coef, jnp.float32) if adaptive else ()
 
     return Drift("kl", penalty, init, adapt)
 
@@ -116,12 +119,12 @@ def dpo() -> Drift:
     put NaN into the gradient even where it is not selected.
     """
 
-    def penalty(rule: Any, x: DriftInput, hp: Any) -> Float[Array, "*b"]:
+    def penalty(rule: Any, x: DriftInput, ctx: Any) -> Float[Array, "*b"]:
         log_r = jnp.clip(x.log_ratio, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
         u = (ratio(log_r) - 1) * x.advantage
         v = log_r * x.advantage
-        up = jax.nn.relu(u - hp.dpo_alpha * jnp.tanh(u / hp.dpo_alpha))
-        down = jax.nn.relu(v - hp.dpo_beta * jnp.tanh(v / hp.dpo_beta))
+        up = jax.nn.relu(u - ctx.hp.dpo_alpha * jnp.tanh(u / ctx.hp.dpo_alpha))
+        down = jax.nn.relu(v - ctx.hp.dpo_beta * jnp.tanh(v / ctx.hp.dpo_beta))
         return jnp.where(x.advantage >= 0, up, down)
 
     return Drift("dpo", penalty)

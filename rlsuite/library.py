@@ -98,14 +98,14 @@ def save(path: str | Path, agent: Agent, policy: PolicyParams) -> None:
     files.write_arrays(Path(path), tree.to_arrays(policy, "policy"), {"cell": cell})
 
 
-def load(path: str | Path, agent: Agent) -> PolicyParams:
+def load(path: str | Path, agent: Agent, data: Any = None) -> PolicyParams:
     """Read a policy from `save`'s file, or from a run folder's finished or unfinished cell.
 
     Raises:
       UsageError: no such file, a damaged one, or one of other settings.
     """
     arrays, meta = files.read_arrays(Path(path))
-    ctx = context(agent, agent.config, 1)
+    ctx = context(agent, agent.config, 1, data)
     state = jax.eval_shape(agent.init, keys.root(0), ctx)
     if "iteration" in meta and not any(name.startswith("policy") for name in arrays):
         return agent.policy(tree.from_arrays(state, arrays, "state", str(path)))

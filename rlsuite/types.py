@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
@@ -60,7 +61,7 @@ class Environment(Protocol):
     Attributes:
       id: the registry's name.
       observation_space, action_space: gymnasium spaces (Box, or Discrete for actions).
-      default_params: a pytree; may be traced or batched over environments or seeds.
+      default_params: a pytree; may be traced, and batched by whoever maps over whole runs.
       time_limit: steps after which `truncated` is set, or None.
       resumable: False where the state lives outside the pytree (host simulators).
     """
@@ -117,7 +118,7 @@ class Context(NamedTuple):
     Attributes:
       hp: traced hyperparameters.
       env_params: of the training environment.
-      horizon: iterations this run will execute; annealing is a function of updates / horizon.
+      horizon: iterations this run will execute; annealing is a function of iterations / horizon.
       data: a dataset, a neighbour table, a fitted model, a rule; shared by default.
     """
 
@@ -128,10 +129,20 @@ class Context(NamedTuple):
 
 
 class Counters(struct.PyTreeNode):
-    """How far a run is. `env_steps` counts prefill too."""
+    """How far a run is.
 
-    updates: Int[Array, ""]
+    `env_steps` counts prefill too; `collects` keys the acting stream, so that acting twice without
+    learning in between draws anew.
+    """
+
+    iterations: Int[Array, ""]
+    collects: Int[Array, ""]
     env_steps: Int[Array, ""]
+
+    @classmethod
+    def zero(cls) -> Counters:
+        """Separate arrays: one buffer under two names cannot be donated."""
+        return cls(*(jnp.zeros((), jnp.int32) for _ in range(3)))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Episodes(NamedTuple):
 
 
 class VectorStep(NamedTuple):
-    """What one step of N environments returns."""
+    """What one step of N environments returns; `info` is the simulator's own, row by row."""
 
     obs: Array
     final_obs: Array
@@ -43,6 +43,7 @@ class VectorStep(NamedTuple):
     terminated: Bool[Array, "*n"]
     truncated: Bool[Array, "*n"]
     episodes: Episodes
+    info: dict[str, Array]
 
 
 class VectorState(struct.PyTreeNode):
@@ -149,7 +150,9 @@ def _step(
         episode_length=jnp.where(done, 0, lengths),
     )
     episodes = Episodes(done, returns, lengths)
-    return new_state, VectorStep(obs, out.obs, out.reward, out.terminated, out.truncated, episodes)
+    return new_state, VectorStep(
+        obs, out.obs, out.reward, out.terminated, out.truncated, episodes, out.info
+    )
 
 
 def _auto_reset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -29,10 +30,11 @@ class Died(Exception):
 
 @dataclass
 class Child:
-    """One process and where its complaints go."""
+    """One process, where its complaints go, and the thread that reads its answers."""
 
     popen: subprocess.Popen[str]
     errors: IO[str]
+    listener: threading.Thread
 
     def last_error(self) -> str:
         """The last line of its standard error."""
@@ -68,8 +70,9 @@ class Crew:
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             text=True,
         )  # fmt: skip
-        threading.Thread(target=self._listen, args=(index, popen), daemon=True).start()
-        return Child(popen, errors)
+        listener = threading.Thread(target=self._listen, args=(index, popen), daemon=True)
+        listener.start()
+        return Child(popen, errors, listener)
 
     def _listen(self, index: int, popen: subprocess.Popen[str]) -> None:
         assert popen.stdout is not None
@@ -139,5 +142,8 @@ class Crew:
         """End the processes."""
         for child in self.children:
             child.popen.kill()
-            child.popen.wait()
-            child.errors.close()
+            child.listener.join(timeout=5.0)
+            for stream in (child.popen.stdin, child.popen.stdout, child.errors):
+                with contextlib.suppress(BrokenPipeError):
+                    if stream is not None:
+                        stream.close()

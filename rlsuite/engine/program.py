@@ -24,7 +24,9 @@ from rlsuite.types import Agent, Context, Hyper, Mode, State
 
 def context(agent: Agent, config: Config, iterations: int, data: Any = None) -> Context:
     """What a run is given: its traced settings as scalar arrays, and the default environment."""
-    hp = {name: jnp.asarray(value) for name, value in config.hyper().items()}
+    # Explicit dtypes: a weakly typed scalar is another signature to jit than a strong one.
+    kinds = {int: jnp.int32, float: jnp.float32}
+    hp = {name: jnp.asarray(v, kinds[type(v)]) for name, v in config.hyper().items()}
     params = jax.tree.map(jnp.asarray, agent.env.default_params)
     return Context(Hyper(hp), params, jnp.int32(iterations), data)
 

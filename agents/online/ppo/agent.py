@@ -132,23 +132,24 @@ def init(
 ) -> State:
     """The state before the first step. `warm` is a `Policy` to start from."""
     n = parts.static.num_envs
+    warm = jax.tree.map(jnp.copy, warm)
     params = parts.network.init(stream(key, Purpose.INIT)) if warm is None else warm.params
     env, obs = parts.envs.reset(stream(key, Purpose.RESET), ctx.env_params)
-    zero = jnp.int32(0)
     return State(
         params=params,
         opt_state=optimizer(parts, ctx, jnp.float32(0)).init(params),
         obs_moments=normalize.init(obs_shape) if warm is None else warm.obs_moments,
         reward_moments=normalize.init(()),
         reward_sum=jnp.zeros(n),
-        rule=parts.drift.init(stream(key, Purpose.RULE), ctx.hp),
+        rule=parts.drift.init(stream(key, Purpose.RULE), ctx),
         env=env,
         obs=obs,
         is_first=jnp.ones(n, bool),
         carry=parts.network.carry((n,)),
-        obs_clip=jnp.float32(ctx.hp.observation_clip),
-        counters=Counters(zero, zero),
-        key=key,
+        obs_clip=jnp.array(ctx.hp.observation_clip, jnp.float32),
+        counters=Counters.zero(),
+        # Copies: a caller who donates the state keeps its own key and warm start.
+        key=jnp.copy(key),
     )
 
 
@@ -184,10 +185,10 @@ def normalized(parts: Parts, policy: Policy, obs: Array) -> Array:
 
 def collect(parts: Parts, state: State, ctx: Context) -> tuple[State, Rollout]:
     """T steps of N environments with the current policy; statistics stay frozen."""
-    key = stream(state.key, Purpose.COLLECT, state.counters.updates)
+    key = stream(state.key, Purpose.COLLECT, state.counters.collects)
     pool_key, key = jax.random.split(key)
     first_carry = state.carry
-    frozen = policy(state)
+    frozen = jax.lax.stop_gradient(policy(state))
     start = state.replace(env=parts.envs.refresh(pool_key, state.env, ctx.env_params))
     body = partial(act_and_step, parts, ctx, frozen)
     state, steps = jax.lax.scan(body, start, jax.random.split(key, parts.static.num_steps))
@@ -195,7 +196,7 @@ def collect(parts: Parts, state: State, ctx: Context) -> tuple[State, Rollout]:
         frozen.params, state.carry, normalized(parts, frozen, state.obs), state.is_first
     )
     taken = state.counters.env_steps + parts.static.num_steps * parts.static.num_envs
-    counters = state.counters.replace(env_steps=taken)
+    counters = state.counters.replace(env_steps=taken, collects=state.counters.collects + 1)
     return state.replace(counters=counters), Rollout(steps, out.value, first_carry)
 
 
@@ -234,15 +235,15 @@ def learn(parts: Parts, state: State, batch: Rollout, ctx: Context) -> tuple[Sta
     sample = advantages(parts, steps, batch.last_value, ctx)
     obs = normalized(parts, policy(state), steps.obs)
     flat = flatten(parts, (obs, steps.is_first, sample))
-    updates = state.counters.updates
-    progress = Progress(updates / ctx.horizon, ctx.horizon)
+    iteration = state.counters.iterations
+    progress = Progress(iteration / ctx.horizon, ctx.horizon)
     tx = optimizer(parts, ctx, progress.fraction)
     step = partial(gradient_step, parts, ctx, tx, state.rule, progress, flat, batch.first_carry)
 
     def epoch(carry: tuple[PyTree, PyTree], key: PRNGKeyArray) -> tuple[Any, losses.Terms]:
         return jax.lax.scan(step, carry, minibatch_indices(parts, key))
 
-    keys = jax.random.split(stream(state.key, Purpose.LEARN, updates), parts.static.epochs)
+    keys = jax.random.split(stream(state.key, Purpose.LEARN, iteration), parts.static.epochs)
     (params, opt_state), terms = jax.lax.scan(epoch, (state.params, state.opt_state), keys)
     moments = state.obs_moments
     if parts.static.normalize_observations:
@@ -251,8 +252,8 @@ def learn(parts: Parts, state: State, batch: Rollout, ctx: Context) -> tuple[Sta
         params=params,
         opt_state=opt_state,
         obs_moments=moments,
-        rule=parts.drift.adapt(state.rule, terms.kl[-1].mean(), ctx.hp),
-        counters=state.counters.replace(updates=updates + 1),
+        rule=parts.drift.adapt(state.rule, terms.kl[-1].mean(), ctx),
+        counters=state.counters.replace(iterations=iteration + 1),
     )
     return new, report(batch, sample, terms)
 
@@ -306,7 +307,7 @@ def gradient_step(
     def objective(params: PyTree) -> tuple[Float[Array, ""], losses.Terms]:
         out = parts.network.unroll(params, h, obs, is_first)
         return losses.loss(
-            out, sample, rule, progress, ctx.hp, drift_=parts.drift, static=parts.static
+            out, sample, rule, progress, ctx, drift_=parts.drift, static=parts.static
         )
 
     grads, terms = jax.grad(objective, has_aux=True)(params)

@@ -15,7 +15,7 @@ from rlsuite.networks import Output
 
 
 class Sample(NamedTuple):
-    """What the loss needs of each transition, all from the rollout: constants to the gradient."""
+    """What the loss needs of each transition, all from the rollout: constants of the parameters."""
 
     action: Array
     log_prob: Float[Array, "*b"]
@@ -55,7 +55,7 @@ def value_loss(
 
 
 def loss(
-    out: Output, x: Sample, rule: Any, progress: Progress, hp: Any, *, drift_: Drift, static: Any
+    out: Output, x: Sample, rule: Any, progress: Progress, ctx: Any, *, drift_: Drift, static: Any
 ) -> tuple[Float[Array, ""], Terms]:
     """-mean(r A - drift) + c_v L_V - c_e mean H (Schulman et al., 2017, eq. 9, to be minimised).
 
@@ -64,20 +64,19 @@ def loss(
       x: the minibatch.
       rule: the drift's own state.
       progress: how far the run is.
-      hp: traced hyperparameters.
+      ctx: with the traced hyperparameters; drifts may read its data.
       drift_: what holds the policy near the old one.
       static: advantage_normalization and value_clip.
 
     Returns:
       The loss and its terms; `kl` is the k3 estimate mean((r - 1) - ln r) of KL(old || new).
     """
-    x = jax.lax.stop_gradient(x)
-    advantage = x.advantage
+    hp, advantage = ctx.hp, x.advantage
     if static.advantage_normalization == "minibatch":
         advantage = standardize(advantage)
     log_ratio = out.dist.log_prob(x.action) - x.log_prob
     seen = DriftInput(log_ratio, advantage, out.dist, x.dist, x.action, progress)
-    policy = -drift.surrogate(drift_, rule, seen, hp).mean()
+    policy = -drift.surrogate(drift_, rule, seen, ctx).mean()
     value = value_loss(out.value, x.value, x.target, hp.clip_epsilon if static.value_clip else None)
     entropy = out.dist.entropy().mean()
     ratio = drift.ratio(log_ratio)
