@@ -1,0 +1,28 @@
+"""A child for the tests of crews: answers at once, hangs or dies as told. No jax."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rlsuite.bench.children.serve import serve
+
+
+def hang() -> None:
+    """Use no CPU for longer than any test waits."""
+    time.sleep(600)
+
+
+def die() -> None:
+    """End with a complaint."""
+    sys.exit("out of luck")
+
+
+if __name__ == "__main__":
+    if "print" in sys.argv:
+        print("a rival prints what it likes")
+    serve(
+        {"run": lambda: None, "number": lambda: float(sys.argv[1]), "hang": hang, "die": die},
+        compile_seconds=0.5,
+        versions={"python": sys.version.split()[0]},
+    )
