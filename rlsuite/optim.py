@@ -39,8 +39,9 @@ def adam(
         "element": lambda: _clip_elements(max_grad),
         "global_norm": lambda: _clip_global_norm(max_grad),
     }
-    # A gradient that is exactly 0 (a dead relu) leaves sqrt(0), whose derivative is infinite: without
-    # eps_root every gradient *through* an update is NaN. 1e-30 is below what float32 keeps of nu.
+    # A gradient that is exactly 0 (a dead relu) leaves sqrt(0), whose derivative is infinite:
+    # without eps_root every gradient *through* an update is NaN. 1e-30 is below what float32 keeps
+    # of nu.
     root = 1e-30
     scale = optax.scale_by_adam(b1=b1, b2=b2, eps=eps, eps_root=root)  # pyright: ignore
     return optax.chain(clips[clip](), scale, optax.scale(-learning_rate))  # pyright: ignore

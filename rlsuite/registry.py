@@ -102,7 +102,7 @@ class AgentRow:
 
 @dataclass(frozen=True)
 class ExperimentRow:
-    """One paper or study: a package with grid.toml and, where numbers are published, targets.csv."""
+    """One paper or study: a package with grid.toml and targets.csv (published numbers)."""
 
     name: str
     package: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import pytest
 from rlsuite.distributions import Categorical, Gaussian, TanhGaussian, log_det_tanh
 
 
-def normal(loc: float, std: float, kind=Gaussian):
+def normal(loc: float, std: float, kind: Any = Gaussian) -> Any:
     """A one-dimensional normal on the box [-2, 4]."""
     return kind(jnp.array([loc]), jnp.array([math.log(std)]), (-2.0,), (4.0,))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from gymnasium import spaces
 
 from rlsuite import registry
 from rlsuite.evaluate import evaluate
-from rlsuite.types import Agent, TimeStep
+from rlsuite.types import Agent, Mode, TimeStep
 
 
 class RandomLength:
@@ -43,7 +44,7 @@ def act(policy, carry, obs, is_first, key, mode):
     return sign * policy.factor * carry, carry
 
 
-def agent_for(env, mode="sample"):
+def agent_for(env: Any, mode: Mode = "sample") -> Agent:
     """An agent of nothing but `act`."""
 
     def never(*_):
@@ -55,13 +56,22 @@ def agent_for(env, mode="sample"):
     return Agent("counting", env, None, 1, never, never, never, never, act, carry, mode)
 
 
-def play(env, episodes=200, seed=0, **options):
-    run = partial(evaluate, agent_for(env), episodes=episodes, **options)
-    return jax.jit(run)(Counting(jnp.float32(1)), jax.random.key(seed), env.default_params)
+@functools.cache
+def compiled(env: Any, mode: Mode = "sample", forced: Mode | None = None, **options: Any) -> Any:
+    """Evaluation as one program, kept for other tests with the same arguments."""
+    return jax.jit(partial(evaluate, agent_for(env, mode), mode=forced, **options))
+
+
+def play(env, episodes=200, seed=0, factor=1.0, **options):
+    run = compiled(env, episodes=episodes, **options)
+    return run(Counting(jnp.float32(factor)), jax.random.key(seed), env.default_params)
+
+
+ENV = RandomLength()
 
 
 def test_every_episode_is_whole_and_counted_once():
-    result = play(RandomLength())
+    result = play(ENV)
     length = np.asarray(result.lengths)
     assert result.finished.all()
     assert set(length) == set(range(1, 7))
@@ -71,14 +81,14 @@ def test_every_episode_is_whole_and_counted_once():
 
 def test_short_episodes_are_not_favoured():
     """Playing until so many episodes have ended would count short ones more often."""
-    length = np.asarray(play(RandomLength(), episodes=4000).lengths)
+    length = np.asarray(play(ENV, episodes=4000).lengths)
     # Uniform on 1..6: standard deviation 1.708.
     assert abs(length.mean() - 3.5) < 5 * 1.708 / 4000**0.5
 
 
 def test_the_step_limit_cuts_and_says_so():
-    whole = np.asarray(play(RandomLength()).lengths)
-    result = play(RandomLength(), step_limit=3)
+    whole = np.asarray(play(ENV).lengths)
+    result = play(ENV, step_limit=3)
     np.testing.assert_array_equal(result.lengths, np.minimum(whole, 3))
     np.testing.assert_array_equal(result.finished, whole <= 3)
     assert not result.finished.all()
@@ -93,25 +103,19 @@ def test_the_environments_time_limit_is_the_bound():
 
 
 def test_mode_defaults_to_the_agents_own():
-    env = RandomLength()
     policy, key = Counting(jnp.float32(1)), jax.random.key(0)
-    chosen = evaluate(agent_for(env, "greedy"), policy, key, (), episodes=5)
-    forced = evaluate(agent_for(env), policy, key, (), episodes=5, mode="greedy")
+    chosen = compiled(ENV, "greedy", episodes=5)(policy, key, ())
+    forced = compiled(ENV, "sample", "greedy", episodes=5)(policy, key, ())
     assert (chosen.returns < 0).all()
     np.testing.assert_array_equal(chosen.returns, forced.returns)
 
 
 def test_keys_decide_and_policies_may_be_mapped():
-    a, b, c = (
-        play(RandomLength(), seed=0),
-        play(RandomLength(), seed=0),
-        play(RandomLength(), seed=1),
-    )
+    a, b, c = (play(ENV, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(a.lengths, b.lengths)
     assert (a.lengths != c.lengths).any()
-    env = RandomLength()
-    mapped = jax.vmap(
-        lambda f: evaluate(agent_for(env), Counting(f), jax.random.key(0), (), episodes=200)
-    )(jnp.array([1.0, 2.0]))
+    run = compiled(ENV, episodes=200)
+    factors = jnp.array([1.0, 2.0])
+    mapped = jax.vmap(lambda f: run(Counting(f), jax.random.key(0), ()))(factors)
     np.testing.assert_array_equal(mapped.returns[0], a.returns)
     np.testing.assert_array_equal(mapped.returns[1], 2 * a.returns)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +36,12 @@ def kernels(params):
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
 
 
+@functools.cache
+def gru():
+    """One recurrent network for several tests."""
+    return make(GRU, VECTOR, DISCRETE)
+
+
 def rollout(network, t=7, n=3, space=VECTOR):
     """Parameters, observations [t, n, ...] and episode starts [t, n]."""
     obs = jax.random.normal(jax.random.key(1), (t, n, *space.shape))
@@ -48,6 +56,12 @@ def stepwise(network, params, carry, obs, first):
         out, carry = network.apply(params, carry, obs_t, first_t)
         outs.append(out)
     return jax.tree.map(lambda *x: jnp.stack(x), *outs)
+
+
+def dist_of(kind: Any, out: Any) -> Any:
+    """The policy of an output, which must be of this kind."""
+    assert isinstance(out.dist, kind)
+    return out.dist
 
 
 def assert_close(a, b, **tolerance):
@@ -82,7 +96,7 @@ def test_feed_forward_takes_any_leading_axes(kind):
     params, obs, first = rollout(network, t=2, space=IMAGE)
     whole = network.unroll(params, (), obs, first)
     assert whole.value.shape == (2, 3)
-    assert whole.dist.logits.shape == (2, 3, 3)
+    assert dist_of(Categorical, whole).logits.shape == (2, 3, 3)
     assert_close(whole, stepwise(network, params, (), obs, first))
     single, carry = network.apply(params, (), obs[0, 0], first[0, 0])
     assert carry == ()
@@ -93,8 +107,12 @@ def test_feed_forward_takes_any_leading_axes(kind):
 def test_actor_and_critic_share_nothing(kind):
     network = make(Spec(kind=kind, hidden=(8,), critic_hidden=(4, 4)), IMAGE, BOX)
     params, obs, first = rollout(network, t=1, space=IMAGE)
+
+    def policy(p):
+        return dist_of(Gaussian, network.unroll(p, (), obs, first))
+
     of_value = jax.grad(lambda p: network.unroll(p, (), obs, first).value.sum())(params)
-    of_policy = jax.grad(lambda p: network.unroll(p, (), obs, first).dist.loc.sum())(params)
+    of_policy = jax.grad(lambda p: policy(p).loc.sum())(params)
     value_paths = {path for path, g in kernels(of_value).items() if jnp.abs(g).sum() > 0}
     policy_paths = {path for path, g in kernels(of_policy).items() if jnp.abs(g).sum() > 0}
     assert value_paths
@@ -109,8 +127,7 @@ def test_actor_and_critic_share_nothing(kind):
 def test_continuous_head(distribution, kind):
     network = make(Spec(hidden=(8,), distribution=distribution), VECTOR, BOX)
     params, obs, first = rollout(network)
-    dist = network.unroll(params, (), obs, first).dist
-    assert isinstance(dist, kind)
+    dist = dist_of(kind, network.unroll(params, (), obs, first))
     assert dist.loc.shape == dist.log_std.shape == (7, 3, 2)
     np.testing.assert_array_equal(dist.log_std, 0)
     np.testing.assert_allclose(dist.to_env(jnp.full((7, 3, 2), 99.0)), 2.0)
@@ -119,13 +136,12 @@ def test_continuous_head(distribution, kind):
 def test_discrete_head_starts_close_to_uniform():
     network = make(Spec(), VECTOR, DISCRETE)
     params, obs, first = rollout(network)
-    dist = network.unroll(params, (), obs, first).dist
-    assert isinstance(dist, Categorical)
+    dist = dist_of(Categorical, network.unroll(params, (), obs, first))
     np.testing.assert_allclose(jax.nn.softmax(dist.logits), 1 / 3, atol=0.02)
 
 
 def test_gru_unroll_is_repeated_apply():
-    network = make(GRU, VECTOR, DISCRETE)
+    network = gru()
     params, obs, first = rollout(network)
     h = jax.random.normal(jax.random.key(3), (3, 5))
     whole = network.unroll(params, h, obs, first)
@@ -133,7 +149,7 @@ def test_gru_unroll_is_repeated_apply():
 
 
 def test_gru_remembers_without_first_steps():
-    network = make(GRU, VECTOR, DISCRETE)
+    network = gru()
     params, obs, _ = rollout(network)
     never = jnp.zeros((7, 3), bool)
     changed = obs.at[0].add(1.0)
@@ -143,7 +159,7 @@ def test_gru_remembers_without_first_steps():
 
 
 def test_gru_with_first_everywhere_is_memoryless():
-    network = make(GRU, VECTOR, DISCRETE)
+    network = gru()
     params, obs, _ = rollout(network)
     always = jnp.ones((7, 3), bool)
     unrolled = network.unroll(params, jnp.full((3, 5), 9.0), obs, always)
@@ -153,7 +169,7 @@ def test_gru_with_first_everywhere_is_memoryless():
 
 def test_gru_hidden_state_is_zeroed_before_the_cell():
     """A first step sees nothing of what came before, and its own observation counts at once."""
-    network = make(GRU, VECTOR, DISCRETE)
+    network = gru()
     params, obs, _ = rollout(network)
     first = jnp.zeros((7, 3), bool).at[4, 1].set(True)
     h = jax.random.normal(jax.random.key(3), (3, 5))
@@ -164,7 +180,7 @@ def test_gru_hidden_state_is_zeroed_before_the_cell():
 
 
 def test_gru_carry_comes_from_the_step_that_reset():
-    network = make(GRU, VECTOR, DISCRETE)
+    network = gru()
     params, obs, _ = rollout(network)
     used = jax.random.normal(jax.random.key(3), (3, 5))
     yes, no = jnp.ones(3, bool), jnp.zeros(3, bool)

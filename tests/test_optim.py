@@ -40,9 +40,8 @@ def assert_close(a, b, rtol=1e-6):
     ],
 )
 def test_adam_is_optax_adam_behind_its_clip(ours, theirs):
-    numbers = {"b1": 0.8, "b2": 0.95, "eps": 1e-5}
-    expected = run(optax.chain(theirs, optax.adam(0.03, **numbers)))
-    assert_close(run(optim.adam(0.03, **numbers, **ours)), expected)
+    expected = run(optax.chain(theirs, optax.adam(0.03, b1=0.8, b2=0.95, eps=1e-5)))
+    assert_close(run(optim.adam(0.03, b1=0.8, b2=0.95, eps=1e-5, **ours)), expected)
 
 
 def clipped(kind, bound, grads):

@@ -16,11 +16,11 @@ from rlsuite.types import Agent, Context, Hyper
 def setup(env: Any, horizon: int = 10, **settings: Any) -> tuple[Agent, Context]:
     """An agent and its context; `env` is an environment or an id."""
     env = registry.make_env(env) if isinstance(env, str) else env
-    config = Config(**settings)
+    config = Config.from_mapping(settings)
     return make(env, config), context(config, env, horizon)
 
 
-def context(config: Config, env: Any, horizon: int = 10) -> Context:
+def context(config: Any, env: Any, horizon: int = 10) -> Context:
     """The context of a run with the environment's default parameters."""
     hp = Hyper({name: jnp.asarray(value) for name, value in config.hyper().items()})
     return Context(hp, env.default_params, jnp.int32(horizon))

@@ -210,7 +210,7 @@ def test_warm_start_takes_weights_and_statistics_only():
     assert_close(warm.obs_moments, trained.obs_moments, rtol=0, atol=0)
     assert_close(warm.opt_state, cold.opt_state, rtol=0, atol=0)
     assert_close(warm.obs, cold.obs, rtol=0, atol=0)
-    assert int(warm.counters.updates) == 0
+    assert int(warm.counters.iterations) == 0
 
 
 def test_traced_hyperparameters_never_recompile():
@@ -223,15 +223,10 @@ def test_traced_hyperparameters_never_recompile():
 
     compiled = jax.jit(step)
     state = start(agent, ctx)
-    report, changes = (
-        {},
-        [
-            {},
-            {"learning_rate": 1e-3},
-            {"gamma": 0.9, "gae_lambda": 0.5},
-            {"clip_epsilon": 0.1},
-        ],
-    )
+    report = {}
+    changes = [
+        {}, {"learning_rate": 1e-3}, {"gamma": 0.9, "gae_lambda": 0.5}, {"clip_epsilon": 0.1},
+    ]  # fmt: skip
     for change in changes:
         hp = Config.from_mapping(TINY | change).hyper()
         values = {name: jnp.asarray(value) for name, value in hp.items()}
@@ -239,7 +234,7 @@ def test_traced_hyperparameters_never_recompile():
         state, report = compiled(state, ctx._replace(horizon=jnp.int32(len(traces) + 7)))
     assert len(traces) == 1
     done = state.counters
-    assert (int(done.updates), int(done.env_steps)) == (8, 8 * agent.steps_per_iteration)
+    assert (int(done.iterations), int(done.env_steps)) == (8, 8 * agent.steps_per_iteration)
     assert set(report) >= {"train/return", "loss/policy", "loss/value", "policy/entropy"}
 
 

@@ -40,7 +40,7 @@ def stand_in(env_id: str) -> Any:
     return registry.make_env("Probe-BestAction" + "-Continuous" * continuous)
 
 
-def build(row: registry.AgentRow, name: str, env_id: str) -> tuple[config.Config, int]:
+def build(row: registry.AgentRow, name: str, env_id: str) -> tuple[Any, int]:
     """(configuration, budget) as the command line makes them."""
     settings, run = registry.resolve_preset(row, name, env_id)
     return row.load_config().from_mapping(settings), run["total_steps"]
@@ -84,8 +84,7 @@ def test_one_preset_of_each_agent_runs(agent_name, preset):
     agent = row.load_make()(env, agent_config)
     ctx = context(agent_config, env)
     state, step = jax.jit(agent.init)(jax.random.key(0), ctx), jax.jit(agent.step)
-    for _ in range(2):
-        state, report = step(state, ctx)
+    state, report = step(step(state, ctx)[0], ctx)
     assert int(state.counters.env_steps) == 2 * agent.steps_per_iteration == 1024
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, report)))
 
