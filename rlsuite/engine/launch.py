@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -74,12 +75,13 @@ class Workers:
 
     def _listen(self, slot: int, popen: subprocess.Popen[str]) -> None:
         assert popen.stdout is not None
-        for line in popen.stdout:
-            try:
-                event = json.loads(line)
-            except json.JSONDecodeError:
-                event = {"event": "output", "text": line.rstrip()}
-            self.events.put((slot, event))
+        with popen.stdout:
+            for line in popen.stdout:
+                try:
+                    event = json.loads(line)
+                except json.JSONDecodeError:
+                    event = {"event": "output", "text": line.rstrip()}
+                self.events.put((slot, event))
         self.events.put((slot, {"event": "exit", "code": popen.wait(), "pid": popen.pid}))
 
     def start(self, folder: Path, count: int | None = None) -> None:
@@ -101,12 +103,16 @@ class Workers:
 
     def _close(self, process: Process) -> None:
         assert process.popen.stdin is not None
-        process.popen.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.popen.stdin.close()
 
     def dismiss(self) -> None:
         """Nothing to do after all."""
         for process in self.processes.values():
             process.popen.kill()
+            process.popen.wait()
+            self._close(process)
+        self.processes.clear()
 
     def follow(self, on_event: Callable[[int, Event], None]) -> None:
         """Hand events on until all workers are gone; Ctrl-C asks them to commit and stop."""
@@ -138,6 +144,7 @@ class Workers:
 
     def _exited(self, process: Process, code: int, on_event: Callable[[int, Event], None]) -> None:
         del self.processes[process.slot]
+        self._close(process)
         if code == 0:
             return
         again = process.restarts < RESTARTS

@@ -169,3 +169,15 @@ def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, cache: dict[str
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "the same command goes on" in printed
+
+
+@pytest.mark.slow
+def test_twenty_starts_in_a_row_all_end(tmp_path: Path, cache: dict[str, str]) -> None:
+    """With default settings; jax on CPU hangs where workers are started otherwise."""
+    for start in range(20):
+        command = [
+            *(sys.executable, "-m", "rlsuite.cli.main", "train", "ppo", "--env", "CartPole-v1"),
+            *("--seeds", "4", "--total-steps", "20000", "--out", str(tmp_path / str(start))),
+        ]
+        finish(command, cache)
+        assert len(results(tmp_path / str(start))) == 4
