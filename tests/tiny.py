@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rlsuite.engine.cells import Cadence, Cell
@@ -12,7 +14,8 @@ TINY = {"num_envs": 4, "num_steps": 8, "minibatches": 2, "epochs": 1, "hidden": 
 
 def tiny_cells(seeds: int = 1, iterations: int = 12, **cadence: int) -> list[Cell]:
     """PPO cells of a few iterations."""
-    chosen = Cadence(**{"evaluations": 3, "episodes": 2, "logs": 4, **cadence})
+    merged: dict[str, Any] = {"evaluations": 3, "episodes": 2, "logs": 4, **cadence}
+    chosen = Cadence(**merged)
     request = Request(
         "ppo", ["CartPole-v1"], range(seeds), settings=TINY,
         total_steps=iterations * 32, cadence=chosen,

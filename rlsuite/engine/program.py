@@ -44,7 +44,8 @@ class Program:
         self.agent = agent
         self.traces: Counter[str] = Counter()
         self.compile_seconds = 0.0
-        self._episodes, self._mode = episodes, mode
+        self._episodes = episodes
+        self._mode: Mode | None = mode
         self._compiled: dict[str, Any] = {}
         # A program with a host callback is never written to jax's compile cache, and learning is
         # the dear part to compile: host simulators get `collect` and `learn` apart.
@@ -154,7 +155,7 @@ def _program_bytes(compiled: Any) -> int:
 def tree_bytes(tree: Any) -> int:
     """Bytes of a tree of arrays or shapes."""
     return sum(
-        int(leaf.size) * (8 if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else
+        int(leaf.size) * (8 if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else
                           leaf.dtype.itemsize)
         for leaf in jax.tree.leaves(tree)
     )  # fmt: skip

@@ -43,6 +43,8 @@ def collect() -> dict[str, Any]:
     import jax
 
     device = jax.devices()[0]
+    # jax.config makes its options at run time, unseen by type checkers.
+    precision: str | None = getattr(jax.config, "jax_default_matmul_precision")  # noqa: B009
     return {
         "rlsuite": rlsuite.__version__,
         "commit": commit(),
@@ -50,7 +52,7 @@ def collect() -> dict[str, Any]:
         **{package: _version(package) for package in _PACKAGES},
         "platform": device.platform,
         "device": _cpu_model() if device.platform == "cpu" else device.device_kind,
-        "matmul_precision": jax.config.jax_default_matmul_precision or "default",
+        "matmul_precision": precision or "default",
         "width": 1,
     }
 

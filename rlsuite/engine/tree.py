@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -12,7 +13,7 @@ from rlsuite.errors import UsageError
 
 
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def to_arrays(tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
@@ -47,7 +48,7 @@ def from_arrays(
 
 def _restore(leaf: Any, array: np.ndarray, name: str, source: str) -> Any:
     if _is_key(leaf):
-        key = jax.random.wrap_key_data(jax.numpy.asarray(array))
+        key = jax.random.wrap_key_data(jnp.asarray(array))
         if key.shape != leaf.shape or key.dtype != leaf.dtype:
             raise UsageError(f"{source} holds another kind of random key at {name!r}")
         return key
@@ -56,4 +57,4 @@ def _restore(leaf: Any, array: np.ndarray, name: str, source: str) -> Any:
             f"{source} was written by other settings: {name!r} is {array.dtype}{array.shape}, "
             f"not {leaf.dtype}{leaf.shape}"
         )
-    return jax.numpy.asarray(array)
+    return jnp.asarray(array)

@@ -51,11 +51,9 @@ def test_evaluating_logging_and_checkpointing_change_no_bit(
 def test_a_seed_does_not_feel_its_companions(run: Run, tmp_path: Path) -> None:
     cells = tiny_cells(seeds=3)
     alone = run(cells[2], tmp_path / "alone")
-    for cell in cells:
-        last = run(cell, tmp_path / "together")
-    assert same_bits(alone["arrays"], last["arrays"])
-    first = run(cells[0], tmp_path / "together")
-    assert not same_bits(alone["arrays"], first["arrays"])
+    together = [run(cell, tmp_path / "together") for cell in cells]
+    assert same_bits(alone["arrays"], together[2]["arrays"])
+    assert not same_bits(alone["arrays"], together[0]["arrays"])
 
 
 def test_how_a_run_is_cut_into_chunks_changes_no_bit(program: Program) -> None:
