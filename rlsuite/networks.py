@@ -20,6 +20,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
+from rlsuite import dense
 from rlsuite.distributions import Categorical, Distribution, Gaussian, TanhGaussian
 
 Activation = Literal["tanh", "relu", "swish"]
@@ -30,6 +31,9 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": nn.relu,
     "swish": nn.swish,
 }
+
+
+Dense = partial(nn.Dense, dot_general=dense.dot_general)
 
 
 class Output(NamedTuple):
@@ -87,7 +91,7 @@ class Torso(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
         for size in self.hidden:
-            x = nn.Dense(size, kernel_init=_kernel(self.init_kind, math.sqrt(2)))(x)
+            x = Dense(size, kernel_init=_kernel(self.init_kind, math.sqrt(2)))(x)
             x = ACTIVATIONS[self.activation](x)
         return x
 
@@ -115,9 +119,9 @@ class PolicyHead(nn.Module):
     def __call__(self, h: Float[Array, "*b h"]) -> Distribution:
         kernel = _kernel(self.init_kind, 0.01)
         if isinstance(self.space, spaces.Discrete):
-            return Categorical(nn.Dense(int(self.space.n), kernel_init=kernel)(h))
+            return Categorical(Dense(int(self.space.n), kernel_init=kernel)(h))
         size = int(np.prod(self.space.shape))
-        loc = nn.Dense(size, kernel_init=kernel)(h)
+        loc = Dense(size, kernel_init=kernel)(h)
         log_std = self.param("log_std", nn.initializers.zeros, (size,))
         kind = Gaussian if self.distribution == "gaussian" else TanhGaussian
         low, high = (tuple(np.ravel(bound).tolist()) for bound in (self.space.low, self.space.high))
@@ -139,7 +143,7 @@ class FeedForward(nn.Module):
         self.actor = Torso(s.hidden, s.activation, s.init)
         self.critic = Torso(s.critic_hidden or s.hidden, s.activation, s.init)
         self.head = PolicyHead(self.space, s.init, s.distribution)
-        self.value = nn.Dense(1, kernel_init=_kernel(s.init, 1.0))
+        self.value = Dense(1, kernel_init=_kernel(s.init, 1.0))
 
     def __call__(self, obs: Array) -> Output:
         x = obs.astype(jnp.float32)
@@ -173,7 +177,7 @@ class Recurrent(nn.Module):
             Torso(s.hidden, s.activation, s.init, name="actor")(h)
         )
         critic = Torso(s.critic_hidden or s.hidden, s.activation, s.init, name="critic")(h)
-        value = nn.Dense(1, kernel_init=_kernel(s.init, 1.0), name="value")(critic)
+        value = Dense(1, kernel_init=_kernel(s.init, 1.0), name="value")(critic)
         return carry, Output(dist, value.squeeze(-1))
 
 
