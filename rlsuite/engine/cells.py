@@ -137,6 +137,8 @@ def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tu
             f"total-steps {total_steps} is no multiple of an iteration's {per}: "
             f"try {below} or {below + per}"
         )
+    if total_steps >= 2**31:
+        raise UsageError(f"total-steps {total_steps} cannot be counted in 32 bits: below {2**31}")
     iterations = total_steps // per
     return iterations, iterations * per
 

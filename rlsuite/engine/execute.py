@@ -49,6 +49,9 @@ def execute(
       workers: started, waiting for the folder.
       console: where progress goes.
       folder: of the store.
+
+    Raises:
+      UsageError: a worker could not build the program, or it would not fit into memory.
     """
     pending = [cell for cell in cells if not store.is_done(cell.id)]
     for cell in pending:
@@ -61,6 +64,8 @@ def execute(
         workers.start(folder, count=len(pending))
         with Progress(tally, console) as progress:
             workers.follow(progress.on_event)
+        if tally.refused:
+            raise UsageError(tally.refused)
     else:
         workers.dismiss()
     return Outcome(

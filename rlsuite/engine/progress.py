@@ -38,6 +38,7 @@ class Tally:
     nan: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     memory: int = 0
+    refused: str = ""
     began: float = field(default_factory=time.monotonic)
     start_steps: int = 0
 
@@ -81,7 +82,10 @@ class Tally:
             self.finished.add(str(cell))
             return f"{self.name(cell)} failed: {event['error']}"
         elif kind == "estimate":
-            self.memory = max(self.memory, event["bytes"])
+            first, self.memory = not self.memory, max(self.memory, event["bytes"])
+            return f"about {self.memory / 2**30:.1f} GiB for each worker" if first else None
+        elif kind == "refused":
+            self.refused = event["error"]
         elif kind == "hung":
             return (
                 f"worker {slot} used no CPU time and said nothing for {event['seconds']:.0f} s in "

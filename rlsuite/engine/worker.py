@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlsuite.errors import UsageError
+
 EVENT_SECONDS = 0.5
 
 
@@ -101,6 +103,12 @@ class Worker:
         emit("start", cell=cell.id, slot=self.slot)
         try:
             program = self._program(cell)
+        except UsageError as error:
+            # What does not fit or cannot be built will not fit for the next seed either.
+            emit("refused", cell=cell.id, error=str(error))
+            self.stopping = True
+            return
+        try:
             runner = Runner(
                 cell, program, self.store, self.provenance | {"reset": cell.config.get("reset")},
                 lambda steps, ret, rate: self._progress(cell.id, steps, ret, rate),

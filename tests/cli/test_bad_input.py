@@ -34,6 +34,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "budget below an iteration": ([*TRAIN[:-1], "100"], ["100", "512"]),
     "budget not whole": ([*TRAIN[:-1], "1000.5"], ["1000.5"]),
     "budget no number": ([*TRAIN[:-1], "lots"], ["'lots'"]),
+    "budget beyond counting": ([*TRAIN[:-1], "1e12"], ["1000000000000", "32 bits"]),
     "inexact budget": ([*TRAIN, "--exact-steps"], ["10000", "9728", "10240"]),
     "minibatches": ([*TRAIN, "--agent.minibatches", "7"], ["7", "512", "try 4"]),
     "recurrent minibatches": (

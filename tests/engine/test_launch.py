@@ -53,6 +53,21 @@ def test_a_busy_silent_worker_is_left_alone(
     assert seen == []
 
 
+def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "rlsuite.cli.main", "train", "ppo", "--env", "CartPole-v1"),
+            *("--total-steps", "2e9", "--agent.num-envs", "2000000", "--agent.num-steps", "1000"),
+            *("--seeds", "3", "--out", str(tmp_path / "run")),
+        ],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("rlsuite: ppo on CartPole-v1 needs about ")
+    assert done.stderr.count("\n") == 1
+    assert "are free" in done.stderr
+
+
 def test_cpu_time_is_read() -> None:
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
