@@ -9,19 +9,15 @@ from typing import Any
 import polars as pl
 
 from rlsuite.analysis.frames import Frames
+from rlsuite.engine import provenance
 from rlsuite.engine.store import Store
 
 
 def write(frames: Frames, folder: Path, into: Path) -> None:
     """Write `provenance.json` of a run folder into the folder of its report."""
-    commands = [" ".join(map(_shown, command)) for command in Store(folder).commands()]
+    commands = [" ".join(provenance.portable(command)) for command in Store(folder).commands()]
     text = json.dumps({"commands": commands, **summarize(frames)}, indent=1)
     (into / "provenance.json").write_text(text + "\n")
-
-
-def _shown(argument: str) -> str:
-    """An argument without the folders of the machine it was typed on."""
-    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def summarize(frames: Frames) -> dict[str, Any]:

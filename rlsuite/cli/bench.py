@@ -15,6 +15,7 @@ from rlsuite.bench.contenders import WAYS
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
+from rlsuite.engine import provenance
 from rlsuite.engine.environment import cores
 from rlsuite.errors import UsageError, nearest
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
     args.workers = args.workers or cores()
     found = commands[args.what](args, common.make_console())
     if args.out is not None:
-        found["command"] = ["rlsuite", "bench", *argv]
+        found["command"] = provenance.portable(["rlsuite", "bench", *argv])
         args.out.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 

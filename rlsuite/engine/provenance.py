@@ -5,13 +5,20 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import platform
+import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import rlsuite
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "gymnasium", "numpy")
+
+
+def portable(command: Sequence[str]) -> list[str]:
+    """A command line without the folders of the machine it was typed on."""
+    return [re.sub(r"(^|=)/(?:[^/,]+/)*([^/,]+)", r"\1\2", argument) for argument in command]
 
 
 def _version(package: str) -> str:
