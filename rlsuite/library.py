@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from rlsuite import keys, metrics
 from rlsuite.engine import files, tree
 from rlsuite.engine.cells import executed_budget
-from rlsuite.engine.program import Program, context
+from rlsuite.engine.program import Program, context, evaluation_key
 from rlsuite.engine.runner import boundaries
 from rlsuite.errors import UsageError
 from rlsuite.types import Agent, Mode, PolicyParams
@@ -76,12 +76,12 @@ def train(
     points = boundaries(iterations, evaluations, first=False)
     returns, policies, finals = [], [], []
     for seed in chosen:
-        state, running = program.init(seed, ctx)
+        state, running = program.init(keys.root(seed), ctx)
         curve, at = [], 0
         for point in points:
             state, running = program.chunk(state, running, ctx, point - at)
             at = point
-            curve.append(program.evaluate(state, seed, at, ctx).returns.mean())
+            curve.append(program.evaluate(state, evaluation_key(seed, at), ctx).returns.mean())
         if at < iterations:
             state, running = program.chunk(state, running, ctx, iterations - at)
         returns.append(jax.device_get(curve))

@@ -25,6 +25,9 @@ def add_execution_options(parser: Parser) -> None:
     group = parser.add_argument_group("execution")
     group.add_argument("--workers", type=int, help="processes; default one a core, or one a GPU")
     group.add_argument("--device", default="auto", help="auto, cpu or gpu")
+    group.add_argument(
+        "--vmap", type=int, default=1, metavar="W", help="runs a worker does at once, vmapped [1]"
+    )
     group.add_argument("--no-report", action="store_true", help="skip figures and HTML at the end")
 
 
@@ -36,6 +39,8 @@ def check_execution(args: argparse.Namespace) -> None:
     """
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers must be at least 1, not {args.workers}")
+    if args.vmap < 1:
+        raise UsageError(f"--vmap must be at least 1, not {args.vmap}")
     if args.device not in ("auto", "cpu", "gpu"):
         raise UsageError(
             f"no device {args.device!r}: {nearest(args.device, ['auto', 'cpu', 'gpu'])}"
@@ -78,7 +83,7 @@ def run_cells(
     budgets = sorted({cell.total_steps for cell in cells})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
     console.print(f"{len(cells)} runs of {shown} environment steps -> {folder}")
-    workers = Workers(args.workers, args.device, modules(cells))
+    workers = Workers(args.workers, args.device, modules(cells), args.vmap)
     outcome = execute(store, cells, workers, console, folder)
     if outcome.finished:
         show(folder, title, console, into=None if args.no_report else folder)

@@ -21,6 +21,9 @@ def build_parser() -> Parser:
     parser = Parser(prog="rlsuite work", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("folder", type=Path, help="made by `train` or `grid`")
     parser.add_argument("--workers", type=int, default=1, help="processes [1]")
+    parser.add_argument(
+        "--vmap", type=int, default=1, metavar="W", help="runs a worker does at once, vmapped [1]"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or gpu")
     return parser
 
@@ -43,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     check_checkpoints(store, cells)
     console = common.make_console()
     outcome = execute(
-        store, cells, Workers(args.workers, args.device, modules(cells)), console, folder
+        store, cells, Workers(args.workers, args.device, modules(cells), args.vmap), console, folder
     )
     console.print(describe(outcome, folder))
     return 0 if not outcome.left else 1

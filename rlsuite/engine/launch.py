@@ -44,11 +44,17 @@ class Workers:
       count: processes; default one a core, or one a GPU.
       device: cpu, gpu or auto.
       modules: agent and environment modules to import meanwhile.
+      width: cells each worker runs at once, vmapped.
     """
 
     def __init__(
-        self, count: int | None = None, device: str = "auto", modules: tuple[str, ...] = ()
+        self,
+        count: int | None = None,
+        device: str = "auto",
+        modules: tuple[str, ...] = (),
+        width: int = 1,
     ) -> None:
+        self.width = width
         gpus = visible_gpus() if device != "cpu" else []
         self.device = "gpu" if gpus and device in ("auto", "gpu") else "cpu"
         self.count = count or (len(gpus) if self.device == "gpu" else cores())
@@ -61,7 +67,7 @@ class Workers:
         popen = subprocess.Popen(
             [
                 *(sys.executable, "-m", "rlsuite.engine.worker"),
-                *(str(slot), str(self.count), *self.modules),
+                *(str(slot), str(self.count), str(self.width), *self.modules),
             ],
             env=worker_environment(self.device, slot),
             stdin=subprocess.PIPE,

@@ -18,10 +18,10 @@ PROCESS_BYTES = 500 << 20
 def estimate(program: Program, cell: Cell) -> int:
     """Bytes one worker will need: the process, the state, and a rollout with its working copies."""
     ctx = context(program.agent, cell.load_config(), cell.iterations)
-    state, _ = program.shapes(cell.seed, ctx)
+    state, _ = program.shapes(ctx)
     batch: Any = jax.eval_shape(program.agent.collect, state, ctx)[1]
     # The batch, its normalised and flattened form, and one shuffled copy.
-    return PROCESS_BYTES + 2 * tree_bytes(state) + 3 * tree_bytes(batch)
+    return PROCESS_BYTES + program.width * (2 * tree_bytes(state) + 3 * tree_bytes(batch))
 
 
 def available() -> int:

@@ -2,17 +2,21 @@
 
 Traced hyperparameters, seeds, budgets and cadences are arguments: one compilation each of `init`,
 `chunk` and `evaluate` is all a group needs. `traces` counts them.
+
+At width 1, the way to run on a CPU, a program drives one run. At width W it drives W at once, one
+row each of stacked states; a row's bits do not depend on what is in the others.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from rlsuite import keys, metrics, registry
 from rlsuite.config import Config
@@ -20,6 +24,8 @@ from rlsuite.engine.cells import Cell
 from rlsuite.evaluate import Evaluation, evaluate
 from rlsuite.metrics import Metrics
 from rlsuite.types import Agent, Context, Hyper, Mode, State
+
+CONTEXT_AXES = Context(hp=0, env_params=0, horizon=0, data=None)  # pyright: ignore
 
 
 def context(agent: Agent, config: Config, iterations: int, data: Any = None) -> Context:
@@ -31,6 +37,11 @@ def context(agent: Agent, config: Config, iterations: int, data: Any = None) -> 
     return Context(Hyper(hp), params, jnp.int32(iterations), data)
 
 
+def evaluation_key(seed: int, iteration: int) -> PRNGKeyArray:
+    """The evaluation stream of a run, after so many iterations."""
+    return keys.stream(keys.root(seed), keys.Purpose.EVALUATE, iteration)
+
+
 class Program:
     """An agent's functions, compiled once and driven cell after cell.
 
@@ -38,10 +49,12 @@ class Program:
       agent: built for the group.
       episodes: per evaluation.
       mode: how evaluation acts; None for the agent's own.
+      width: runs driven at once.
     """
 
-    def __init__(self, agent: Agent, episodes: int, mode: Mode | None) -> None:
+    def __init__(self, agent: Agent, episodes: int, mode: Mode | None, width: int = 1) -> None:
         self.agent = agent
+        self.width = width
         self.traces: Counter[str] = Counter()
         self.compile_seconds = 0.0
         self._episodes = episodes
@@ -53,12 +66,12 @@ class Program:
         self.memory = 0
 
     @classmethod
-    def for_cell(cls, cell: Cell) -> Program:
+    def for_cell(cls, cell: Cell, width: int = 1) -> Program:
         """Build environment and agent from a cell's names and compile nothing yet."""
         env = registry.make_env(cell.env, **cell.env_options)
         make = registry.agent(cell.agent).load_make()
         mode: Any = cell.cadence.mode
-        return cls(make(env, cell.load_config()), cell.cadence.episodes, mode)
+        return cls(make(env, cell.load_config()), cell.cadence.episodes, mode, width)
 
     # --- the traced functions -------------------------------------------------------------------
 
@@ -102,9 +115,24 @@ class Program:
 
     # --- what the runner calls ------------------------------------------------------------------
 
-    def init(self, seed: int, ctx: Context) -> tuple[State, Metrics]:
-        """The state before the first step, and empty metrics."""
-        return self._call("init", self._init, (), keys.root(seed), ctx)
+    def stack(self, rows: Sequence[Any]) -> Any:
+        """One row per run -> what the functions take; missing rows repeat the last."""
+        if self.width == 1:
+            return rows[0]
+        if isinstance(rows[0], Context):
+            # Data is shared by whoever runs together, never copied for each.
+            hp, env_params, horizon = (self.stack([ctx[k] for ctx in rows]) for k in range(3))
+            return Context(hp, env_params, horizon, rows[0].data)
+        padded = [*rows, *[rows[-1]] * (self.width - len(rows))]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
+
+    def row(self, tree: Any, index: int) -> Any:
+        """One run's part of what the functions return."""
+        return tree if self.width == 1 else jax.tree.map(lambda leaf: leaf[index], tree)
+
+    def init(self, key: Key[Array, "*width"], ctx: Context) -> tuple[State, Metrics]:
+        """The state before the first step, and empty metrics, from the run's root key."""
+        return self._call("init", self._init, (), (0, CONTEXT_AXES), key, ctx)
 
     def chunk(
         self, state: State, running: Metrics, ctx: Context, count: int
@@ -112,27 +140,33 @@ class Program:
         """`count` iterations; `state` is donated. Metrics merge in the same order however a run
         is cut into chunks, so no cadence can change a number."""
         if not self._host:
-            return self._call("chunk", self._chunk, (0,), state, running, ctx, jnp.int32(count))
+            axes = (0, 0, CONTEXT_AXES, None)
+            args = (state, running, ctx, jnp.int32(count))
+            return self._call("chunk", self._chunk, (0,), axes, *args)
         for _ in range(count):
-            state, batch = self._call("collect", self._collect, (0,), state, ctx)
-            state, running = self._call("learn", self._learn, (0,), state, batch, running, ctx)
+            state, batch = self._call("collect", self._collect, (0,), (0, CONTEXT_AXES), state, ctx)
+            args = (state, batch, running, ctx)
+            state, running = self._call("learn", self._learn, (0,), (0, 0, 0, CONTEXT_AXES), *args)
         return state, running
 
-    def evaluate(self, state: State, seed: int, counter: int, ctx: Context) -> Evaluation:
-        """Whole episodes in the evaluation stream of `seed`, after `counter` iterations."""
-        key = keys.stream(keys.root(seed), keys.Purpose.EVALUATE, counter)
-        return self._call("evaluate", self._evaluate, (), state, key, ctx)
+    def evaluate(self, state: State, key: Key[Array, "*width"], ctx: Context) -> Evaluation:
+        """Whole episodes; `key` from `evaluation_key`."""
+        return self._call("evaluate", self._evaluate, (), (0, 0, CONTEXT_AXES), state, key, ctx)
 
-    def shapes(self, seed: int, ctx: Context) -> Any:
-        """Structure of (state, metrics) without computing them: what a checkpoint must match."""
+    def shapes(self, ctx: Context) -> Any:
+        """Structure of one run's (state, metrics): what its checkpoint must match."""
         count = self.traces["init"]
-        shapes = jax.eval_shape(self._init, keys.root(seed), ctx)
+        shapes = jax.eval_shape(self._init, keys.root(0), ctx)
         self.traces["init"] = count
         return shapes
 
-    def _call(self, name: str, function: Any, donate: tuple[int, ...], *args: Any) -> Any:
+    def _call(
+        self, name: str, function: Any, donate: tuple[int, ...], axes: tuple[Any, ...], *args: Any
+    ) -> Any:
         if name not in self._compiled:
             start = time.perf_counter()
+            if self.width > 1:
+                function = jax.vmap(function, in_axes=axes)
             compiled = jax.jit(function, donate_argnums=donate).lower(*args).compile()
             self.compile_seconds += time.perf_counter() - start
             self.memory = max(self.memory, _program_bytes(compiled))

@@ -14,14 +14,13 @@ from rich.text import Text
 from rlsuite.engine.cells import Cell
 
 LINE_SECONDS = 15.0
-KEPT_RATE_SECONDS = 30.0
+MOST_SHOWN = 12
 
 
 @dataclass
-class Slot:
-    """What a worker was last heard to do."""
+class Active:
+    """What was last heard of a run under way."""
 
-    cell: str = ""
     steps: int = 0
     ret: float | None = None
     rate: float = 0.0
@@ -33,18 +32,13 @@ class Tally:
 
     cells: dict[str, Cell]
     finished: set[str]
-    slots: dict[int, Slot] = field(default_factory=dict)
+    active: dict[str, Active] = field(default_factory=dict)
     returns: list[float] = field(default_factory=list)
     nan: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     memory: int = 0
     refused: str = ""
     began: float = field(default_factory=time.monotonic)
-    start_steps: int = 0
-
-    def __post_init__(self) -> None:
-        self.start_steps = self.done_steps()
-        self._at_start: dict[str, int] = {}
 
     def total_steps(self) -> int:
         """Environment steps of all cells."""
@@ -53,31 +47,33 @@ class Tally:
     def done_steps(self) -> int:
         """Environment steps taken so far, earlier runs included."""
         whole = sum(self.cells[c].total_steps for c in self.finished if c in self.cells)
-        return whole + sum(s.steps for s in self.slots.values() if s.cell not in self.finished)
+        return whole + sum(active.steps for active in self.active.values())
+
+    def rate(self) -> float:
+        """Environment steps per second of all runs under way."""
+        return sum(active.rate for active in self.active.values())
 
     def seconds_left(self) -> float | None:
-        """At the average rate since this run began."""
-        spent = time.monotonic() - self.began
-        done = self.done_steps() - self.start_steps
-        if spent < 2 or done <= 0:
-            return None
-        return (self.total_steps() - self.done_steps()) * spent / done
+        """At the present rate: an average since the start would count imports and compilation."""
+        rate = self.rate()
+        return (self.total_steps() - self.done_steps()) / rate if rate else None
 
     def take(self, slot: int, event: dict[str, Any]) -> str | None:
         """Note an event; a line to print, if it is news."""
         kind, cell = event["event"], event.get("cell")
-        at = self.slots.setdefault(slot, Slot())
         if kind == "start":
-            self.slots[slot] = Slot(cell=str(cell))
+            self.active[str(cell)] = Active()
         elif kind == "progress":
-            at.steps, at.ret, at.rate = event["steps"], event["ret"], event["rate"]
+            self.active[str(cell)] = Active(event["steps"], event["ret"], event["rate"])
         elif kind in ("done", "nan"):
+            self.active.pop(str(cell), None)
             self.finished.add(str(cell))
             self.nan += kind == "nan"
             if event["ret"] is not None:
                 self.returns.append(event["ret"])
             return f"{self.name(cell)} turned to NaN: kept and counted" if kind == "nan" else None
         elif kind == "failed":
+            self.active.pop(str(cell), None)
             self.failed[str(cell)] = event["error"]
             self.finished.add(str(cell))
             return f"{self.name(cell)} failed: {event['error']}"
@@ -144,11 +140,10 @@ class Progress:
 
     def _summary(self) -> str:
         t = self.tally
-        rate = sum(s.rate for s in t.slots.values())
         parts = [
             f"{len(t.finished)}/{len(t.cells)} runs",
             f"{t.done_steps() / max(t.total_steps(), 1):.0%} of {t.total_steps():,} steps",
-            f"{rate:,.0f} steps/s",
+            f"{t.rate():,.0f} steps/s",
             f"{duration(t.seconds_left())} left",
         ]
         if t.returns:
@@ -160,16 +155,16 @@ class Progress:
         table = Table(box=None, pad_edge=False)
         for heading in ("run", "steps", "steps/s", "return so far", "left"):
             table.add_column(heading, justify="left" if heading == "run" else "right")
-        for _, slot in sorted(self.tally.slots.items()):
-            cell = self.tally.cells.get(slot.cell)
-            if cell is None or slot.cell in self.tally.finished:
+        for cell_id, active in list(self.tally.active.items())[:MOST_SHOWN]:
+            cell = self.tally.cells.get(cell_id)
+            if cell is None:
                 continue
-            left = (cell.total_steps - slot.steps) / slot.rate if slot.rate else None
+            left = (cell.total_steps - active.steps) / active.rate if active.rate else None
             table.add_row(
-                self.tally.name(slot.cell),
-                f"{slot.steps:,}/{cell.total_steps:,}",
-                f"{slot.rate:,.0f}",
-                "–" if slot.ret is None else f"{slot.ret:.1f}",
+                self.tally.name(cell_id),
+                f"{active.steps:,}/{cell.total_steps:,}",
+                f"{active.rate:,.0f}",
+                "–" if active.ret is None else f"{active.ret:.1f}",
                 duration(left),
             )
         return Group(table, Text(self._summary(), style="bold"))

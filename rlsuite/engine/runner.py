@@ -1,21 +1,25 @@
-"""One cell from its first or last committed step to its end."""
+"""Cells from their first or last committed step to their end: one, or as many as the width.
+
+Cells that run together belong to one group, have the same budget and cadence and are at the same
+iteration. Each is committed to a file of its own, so a kill never ties them together.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
-from rlsuite import metrics
+from rlsuite import keys, metrics
 from rlsuite.engine import files, tree
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.program import Program, context
-from rlsuite.engine.store import Rows, Store, unpack_rows
-from rlsuite.types import Context, State
+from rlsuite.engine.program import Program, context, evaluation_key
+from rlsuite.engine.store import Store, unpack_rows
+from rlsuite.engine.track import Track
+from rlsuite.errors import UsageError
+from rlsuite.types import State
 
 # A checkpoint may cost this share of wall time; at least this often it is made.
 CHECKPOINT_SHARE = 0.02
@@ -26,173 +30,166 @@ CHUNK_SECONDS = 0.5
 
 
 class Position(NamedTuple):
-    """A run under way, between two chunks."""
+    """Runs under way, between two chunks."""
 
     state: State
     running: metrics.Metrics
     iteration: int
 
 
-@dataclass
-class Clock:
-    """Seconds by what they were spent on, over all resumes of the cell."""
-
-    train: float = 0.0
-    evaluate: float = 0.0
-    commit: float = 0.0
-    resumes: int = 0
-
-
 class Stopped(Exception):
-    """The worker was asked to stop; the cell is committed."""
+    """The worker was asked to stop; every cell is committed."""
+
+
+Report = Callable[[Track, int, float], None]
 
 
 def boundaries(iterations: int, count: int, first: bool) -> list[int]:
     """`count` evenly spaced iterations ending with the last; 0 too if `first`."""
-    points = (
-        {round(iterations * k / count) for k in range(0 if first else 1, count + 1)}
-        if count
-        else set()
-    )
-    return sorted(points - (set() if first else {0}))
+    if not count:
+        return []
+    points = {round(iterations * k / count) for k in range(count + 1)}
+    return sorted(points if first else points - {0})
 
 
 class Runner:
-    """Runs one cell.
+    """Runs cells.
 
     Args:
-      cell: what to run.
-      program: compiled for the cell's group.
-      store: where it is committed.
-      report: called after every chunk with (iteration, latest return or None, rate).
+      cells: at most as many as the program is wide.
+      program: compiled for their group.
+      store: where they are committed.
+      provenance: recorded with them.
+      report: called for each cell after every chunk with (track, steps, steps/s), and at its end.
       should_stop: asked after every chunk.
+      commit_first: commit before the first chunk too.
     """
 
     def __init__(
         self,
-        cell: Cell,
+        cells: Sequence[Cell],
         program: Program,
         store: Store,
         provenance: dict[str, Any],
-        report: Callable[[int, float | None, float], None],
+        report: Report,
         should_stop: Callable[[], bool],
         commit_first: bool = False,
     ) -> None:
-        self.cell, self.program, self.store = cell, program, store
-        self.provenance, self.report, self.should_stop = provenance, report, should_stop
+        self.tracks = [Track(cell) for cell in cells]
+        self.program, self.store = program, store
+        self.provenance = provenance | {"width": program.width}
+        self.report, self.should_stop = report, should_stop
         self.commit_first = commit_first
-        config = cell.load_config()
-        self.ctx: Context = context(program.agent, config, cell.iterations)
+        cell = cells[0]
+        self.iterations = cell.iterations
         self.steps_per = cell.total_steps // cell.iterations
+        self.contexts = [context(program.agent, c.load_config(), c.iterations) for c in cells]
+        self.ctx = program.stack(self.contexts)
         self.logs = boundaries(cell.iterations, cell.cadence.logs, first=False)
         self.evals = boundaries(cell.iterations, cell.cadence.evaluations, first=True)
-        self.rows: Rows = {}
-        self.clock = Clock()
-        self.latest: float | None = None
         self._committed = time.perf_counter()
         self._commit_cost = 0.0
         self._rate = 0.0
 
-    def run(self) -> str:
-        """Run to the end and commit the result.
+    @property
+    def running(self) -> list[tuple[int, Track]]:
+        """The rows and tracks that have not ended."""
+        return [(i, t) for i, t in enumerate(self.tracks) if t.status == "running"]
 
-        Returns:
-          'done', or 'nan' where a metric stopped being a number: the run ends there, its rows kept.
+    def run(self) -> None:
+        """Run all cells to their end and commit the results.
 
         Raises:
           Stopped: `should_stop` said so; everything is committed.
         """
         at = self._resume() or self._begin()
-        status = "done"
-        while at.iteration < self.cell.iterations:
-            at = self._advance(at)
-            at, finite = self._boundary(at)
-            self.report(at.iteration * self.steps_per, self.latest, self._rate * self.steps_per)
-            if not finite:
-                status = "nan"
-                break
-            if self.should_stop():
+        while self.running and at.iteration < self.iterations:
+            at = self._boundary(self._advance(at))
+            for _, track in self.running:
+                rate = self._rate * self.steps_per
+                self.report(track, at.iteration * self.steps_per, rate)
+            if at.iteration < self.iterations and self.should_stop():
                 self._commit(at)
                 raise Stopped
             self._commit_if_due(at)
-        self._finish(at, status)
-        return status
+        for i, track in self.running:
+            track.status = "done"
+            self._finish(at, i, track)
 
     # --- starting -------------------------------------------------------------------------------
 
     def _begin(self) -> Position:
-        state, running = self.program.init(self.cell.seed, self.ctx)
-        at = Position(state, running, 0)
+        roots = self.program.stack([keys.root(track.cell.seed) for track in self.tracks])
+        at = Position(*self.program.init(roots, self.ctx), 0)
         self._evaluate_if_due(at)
         if self.commit_first:
             self._commit(at)
         return at
 
     def _resume(self) -> Position | None:
-        path = self.store.path(self.cell.id, "checkpoint")
-        if not path.exists():
+        paths = [self.store.path(track.cell.id, "checkpoint") for track in self.tracks]
+        if not paths[0].exists():
             return None
-        arrays, meta = files.read_arrays(path)
-        template = self.program.shapes(self.cell.seed, self.ctx)
-        state = tree.from_arrays(template[0], arrays, "state", str(path))
-        running = tree.from_arrays(template[1], arrays, "metrics", str(path))
-        self.rows = unpack_rows(arrays)
-        self.clock = Clock(**meta["clock"])
-        self.clock.resumes += 1
-        self.latest = meta["latest"]
-        return Position(state, running, meta["iteration"])
+        template = self.program.shapes(self.contexts[0])
+        states, unfinished, iteration = [], [], 0
+        for track, path in zip(self.tracks, paths, strict=True):
+            arrays, meta = files.read_arrays(path)
+            check_width(meta, self.program.width, str(path))
+            states.append(tree.from_arrays(template[0], arrays, "state", str(path)))
+            unfinished.append(tree.from_arrays(template[1], arrays, "metrics", str(path)))
+            track.resume(unpack_rows(arrays), meta)
+            iteration = meta["iteration"]
+        stack = self.program.stack
+        return Position(stack(states), stack(unfinished), iteration)
 
     # --- going on -------------------------------------------------------------------------------
 
     def _advance(self, at: Position) -> Position:
-        until = next(b for b in self.logs if b > at.iteration)
-        until = min([until, *(b for b in self.evals if b > at.iteration)])
+        until = min(b for b in self.logs + self.evals if b > at.iteration)
         count = until - at.iteration
         if self._rate:
             count = min(count, max(1, int(self._rate * CHUNK_SECONDS)))
-        compiled = self.program.compile_seconds
-        start = time.perf_counter()
-        state, running = self.program.chunk(at.state, at.running, self.ctx, count)
-        jax.block_until_ready(running)
-        spent = time.perf_counter() - start - (self.program.compile_seconds - compiled)
-        self.clock.train += spent
+        state, running, spent = self._timed(
+            lambda: self.program.chunk(at.state, at.running, self.ctx, count)
+        )
+        for _, track in self.running:
+            track.clock.train += spent
         self._rate = count / max(spent, 1e-9)
         return Position(state, running, at.iteration + count)
 
-    def _boundary(self, at: Position) -> tuple[Position, bool]:
-        finite = True
+    def _timed(self, function: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any, float]:
+        """Results and seconds, without those of a compilation."""
+        compiled = self.program.compile_seconds
+        start = time.perf_counter()
+        first, second = function()
+        jax.block_until_ready(second)
+        spent = time.perf_counter() - start
+        return first, second, spent - (self.program.compile_seconds - compiled)
+
+    def _boundary(self, at: Position) -> Position:
         if at.iteration in self.logs:
-            values = metrics.to_host(at.running)
-            finite = all(math.isfinite(v) for v in values.values())
-            self._add_rows(at.iteration, values)
-            self.latest = values.get("train/return", self.latest)
+            host = jax.device_get(at.running)
+            for i, track in self.running:
+                track.log(at.iteration, metrics.to_host(self.program.row(host, i)))
             at = at._replace(running=metrics.empty(at.running))
         self._evaluate_if_due(at)
-        return at, finite
+        for i, track in enumerate(self.tracks):
+            if track.status == "nan" and not self.store.is_done(track.cell.id):
+                self._finish(at, i, track)
+        return at
 
     def _evaluate_if_due(self, at: Position) -> None:
         if at.iteration not in self.evals:
             return
-        compiled = self.program.compile_seconds
-        start = time.perf_counter()
-        out = self.program.evaluate(at.state, self.cell.seed, at.iteration, self.ctx)
+        chosen = [evaluation_key(track.cell.seed, at.iteration) for track in self.tracks]
+        stacked = self.program.stack(chosen)
+        _, out, spent = self._timed(
+            lambda: (None, self.program.evaluate(at.state, stacked, self.ctx))
+        )
         host = jax.device_get(out)
-        spent = time.perf_counter() - start - (self.program.compile_seconds - compiled)
-        self.clock.evaluate += spent
-        values = {
-            "eval/return": float(host.returns.mean()),
-            "eval/return_std": float(host.returns.std()),
-            "eval/length": float(host.lengths.mean()),
-        }
-        if not host.finished.all():
-            values["eval/unfinished"] = float((~host.finished).mean())
-        self.latest = values["eval/return"]
-        self._add_rows(at.iteration, values)
-
-    def _add_rows(self, iteration: int, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            row = (iteration * self.steps_per, self.clock.train, value)
-            self.rows.setdefault(name, []).append(row)
+        for i, track in self.running:
+            track.clock.evaluate += spent
+            track.evaluated(at.iteration, self.program.row(host, i))
 
     # --- committing -----------------------------------------------------------------------------
 
@@ -205,28 +202,32 @@ class Runner:
         if not self.program.agent.env.resumable:
             return
         start = time.perf_counter()
-        arrays = tree.to_arrays(at.state, "state") | tree.to_arrays(at.running, "metrics")
-        meta = {
-            "iteration": at.iteration,
-            "clock": vars(self.clock),
-            "latest": self.latest,
-            "cell": self.cell.to_mapping(),
-            "provenance": self.provenance,
-        }
-        self.store.commit(self.cell.id, arrays, self.rows, meta)
+        for i, track in self.running:
+            state, unfinished = self.program.row((at.state, at.running), i)
+            arrays = tree.to_arrays(state, "state") | tree.to_arrays(unfinished, "metrics")
+            meta = track.meta(at.iteration, self.provenance)
+            self.store.commit(track.cell.id, arrays, track.rows, meta)
         self._committed = time.perf_counter()
         self._commit_cost = self._committed - start
-        self.clock.commit += self._commit_cost
+        for _, track in self.running:
+            track.clock.commit += self._commit_cost
 
-    def _finish(self, at: Position, status: str) -> None:
-        arrays = tree.to_arrays(self.program.agent.policy(at.state), "policy")
-        meta = {
-            "status": status,
-            "iteration": at.iteration,
-            "clock": vars(self.clock),
-            "cell": self.cell.to_mapping(),
+    def _finish(self, at: Position, row: int, track: Track) -> None:
+        policy = self.program.agent.policy(self.program.row(at.state, row))
+        meta = track.meta(at.iteration, self.provenance) | {
             "compile_seconds": self.program.compile_seconds,
             "traces": dict(self.program.traces),
-            "provenance": self.provenance,
         }
-        self.store.finish(self.cell.id, arrays, self.rows, meta)
+        self.store.finish(track.cell.id, tree.to_arrays(policy, "policy"), track.rows, meta)
+        self.report(track, at.iteration * self.steps_per, 0.0)
+
+
+def check_width(meta: dict[str, Any], width: int, path: str) -> None:
+    """Refuse to go on at another width: equal bits are promised for equal width.
+
+    Raises:
+      UsageError: naming the width the checkpoint was made at.
+    """
+    was = meta["provenance"].get("width", 1)
+    if was != width:
+        raise UsageError(f"{path} was made at --vmap {was}: give that, not {width}")

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rlsuite.engine import files
 from rlsuite.errors import UsageError
 
 EVENT_SECONDS = 0.5
@@ -26,20 +27,20 @@ EVENT_SECONDS = 0.5
 class Worker:
     """Claims and runs the cells of one folder."""
 
-    def __init__(self, folder: Path, slot: int, slots: int) -> None:
+    def __init__(self, folder: Path, slot: int, slots: int, width: int) -> None:
         from rlsuite.engine import provenance
         from rlsuite.engine.claims import Claims
         from rlsuite.engine.store import Store
 
         self.store = Store(folder)
         self.claims = Claims(folder)
-        self.slot, self.slots = slot, slots
+        self.slot, self.slots, self.width = slot, slots, width
         self.provenance = provenance.collect()
         self.programs: dict[str, Any] = {}
         self.stopping = False
         self.parent = os.getppid()
         self.ran = 0
-        self._last_event = 0.0
+        self._last_event: dict[str, float] = {}
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -81,51 +82,86 @@ class Worker:
 
     def _one_pass(self, cells: list[Any]) -> bool:
         ran = False
-        for cell in self._ordered(cells):
+        batch: list[Any] = []
+        for cell in [*self._ordered(cells), None]:
             if self.should_stop():
-                return True
-            if self.store.is_done(cell.id) or self.store.path(cell.id, "failed").exists():
-                continue
-            if not self.claims.take(cell.id):
-                continue
-            try:
-                # It may have been finished between the look and the claim.
-                if not self.store.is_done(cell.id):
-                    ran = True
-                    self._run(cell)
-            finally:
-                self.claims.release(cell.id)
+                break
+            if batch and (cell is None or len(batch) == self.width or not self._fits(batch, cell)):
+                ran = self._run_claimed(batch) or ran
+                batch = []
+            if cell is not None and self._claim(cell):
+                batch.append(cell)
+        for cell in batch:
+            self.claims.release(cell.id)
         return ran
 
-    def _run(self, cell: Any) -> None:
+    def _claim(self, cell: Any) -> bool:
+        if self._ended(cell) or not self.claims.take(cell.id):
+            return False
+        if self._ended(cell):
+            # It was finished between the look and the claim.
+            self.claims.release(cell.id)
+            return False
+        return True
+
+    def _ended(self, cell: Any) -> bool:
+        return self.store.is_done(cell.id) or self.store.path(cell.id, "failed").exists()
+
+    def _fits(self, batch: list[Any], cell: Any) -> bool:
+        """Whether a cell can run beside those of a batch."""
+        return self._companions(cell) == self._companions(batch[0])
+
+    def _companions(self, cell: Any) -> tuple[Any, ...]:
+        path = self.store.path(cell.id, "checkpoint")
+        iteration = files.read_meta(path)["iteration"] if self.width > 1 and path.exists() else 0
+        return cell.group, cell.iterations, cell.cadence, iteration
+
+    def _run_claimed(self, batch: list[Any]) -> bool:
+        try:
+            return self._run(batch)
+        finally:
+            for cell in batch:
+                self.claims.release(cell.id)
+
+    def _run(self, batch: list[Any]) -> bool:
         from rlsuite.engine.runner import Runner, Stopped
 
-        emit("start", cell=cell.id, slot=self.slot)
+        for cell in batch:
+            emit("start", cell=cell.id, slot=self.slot)
+        origin = self.provenance | {"reset": batch[0].config.get("reset")}
         try:
-            program = self._program(cell)
+            program = self._program(batch[0])
+            runner = Runner(
+                batch, program, self.store, origin, self._report, self.should_stop,
+                commit_first=self.ran == 0,
+            )  # fmt: skip
         except UsageError as error:
             # What does not fit or cannot be built will not fit for the next seed either.
-            emit("refused", cell=cell.id, error=str(error))
+            emit("refused", cell=batch[0].id, error=str(error))
             self.stopping = True
-            return
+            return True
         try:
-            runner = Runner(
-                cell, program, self.store, self.provenance | {"reset": cell.config.get("reset")},
-                lambda steps, ret, rate: self._progress(cell.id, steps, ret, rate),
-                self.should_stop, commit_first=self.ran == 0,
-            )  # fmt: skip
-            status = runner.run()
+            runner.run()
         except Stopped:
-            return
+            return True
         except Exception as error:
-            self.store.fail(cell.id, traceback.format_exc())
-            emit("failed", cell=cell.id, error=f"{type(error).__name__}: {error}".splitlines()[0])
-            return
+            for _, track in runner.running:
+                self.store.fail(track.cell.id, traceback.format_exc())
+                line = f"{type(error).__name__}: {error}".splitlines()[0]
+                emit("failed", cell=track.cell.id, error=line)
+            return True
         self.ran += 1
-        emit(
-            status, cell=cell.id, steps=runner.cell.total_steps, ret=runner.latest,
-            seconds=runner.clock.train, memory=program.memory,
-        )  # fmt: skip
+        return True
+
+    def _report(self, track: Any, steps: int, rate: float) -> None:
+        if track.status != "running":
+            seconds, ret = track.clock.train, track.latest
+            emit(track.status, cell=track.cell.id, steps=steps, ret=ret, seconds=seconds)
+            return
+        now, cell = time.perf_counter(), track.cell.id
+        if now - self._last_event.get(cell, 0.0) >= EVENT_SECONDS:
+            self._last_event[cell] = now
+            emit("progress", cell=cell, slot=self.slot, steps=steps, ret=track.latest, rate=rate)
 
     def _program(self, cell: Any) -> Any:
         from rlsuite.engine.memory import check_memory
@@ -134,16 +170,10 @@ class Worker:
         if cell.group not in self.programs:
             # One program at a time: a grid of many shapes must not keep them all in memory.
             self.programs.clear()
-            program = Program.for_cell(cell)
+            program = Program.for_cell(cell, self.width)
             emit("estimate", bytes=check_memory(program, cell, self.slots))
             self.programs[cell.group] = program
         return self.programs[cell.group]
-
-    def _progress(self, cell_id: str, steps: int, ret: float | None, rate: float) -> None:
-        now = time.perf_counter()
-        if now - self._last_event >= EVENT_SECONDS:
-            self._last_event = now
-            emit("progress", cell=cell_id, slot=self.slot, steps=steps, ret=ret, rate=rate)
 
 
 def emit(kind: str, **values: Any) -> None:
@@ -157,14 +187,14 @@ def emit(kind: str, **values: Any) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """`python -m rlsuite.engine.worker SLOT SLOTS [MODULE ...]`, the folder on standard input."""
-    slot, slots, *modules = argv
+    """`python -m rlsuite.engine.worker SLOT SLOTS WIDTH [MODULE ...]`, the folder on stdin."""
+    slot, slots, width, *modules = argv
     for module in ("rlsuite.engine.runner", "rlsuite.engine.memory", *modules):
         importlib.import_module(module)
     folder = sys.stdin.readline().strip()
     if not folder:
         return 0
-    worker = Worker(Path(folder), int(slot), int(slots))
+    worker = Worker(Path(folder), int(slot), int(slots), int(width))
     worker.work()
     return 0
 

@@ -53,6 +53,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "negative seed": ([*TRAIN, "--seeds", "-1,2"], ["seed"]),
     "seeds no number": ([*TRAIN, "--seeds", "many"], ["seeds", "'many'"]),
     "zero workers": ([*TRAIN, "--workers", "0"], ["--workers", "0"]),
+    "zero width": ([*TRAIN, "--vmap", "0"], ["--vmap", "at least 1"]),
     "device": ([*TRAIN, "--device", "cup"], ["'cup'", "'cpu'"]),
     "no episodes": ([*TRAIN, "--episodes", "0"], ["episodes", "at least 1"]),
     "eval mode": ([*TRAIN, "--eval-mode", "greddy"], ["greddy", "greedy"]),

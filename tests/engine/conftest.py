@@ -45,7 +45,7 @@ def _until_stopped(cell: Cell, program: Program, store: Store, stop_after: int |
         chunks += 1
         return stop_after is not None and chunks >= stop_after
 
-    runner = Runner(cell, program, store, {}, lambda *_: None, should_stop)
+    runner = Runner([cell], program, store, {}, lambda *_: None, should_stop)
     try:
         runner.run()
     except Stopped:

@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 from tiny import same_bits, tiny_cells
 
+from rlsuite import keys
+from rlsuite.engine import files
+from rlsuite.engine.cells import Cell
 from rlsuite.engine.program import Program, context
-from rlsuite.engine.runner import boundaries
+from rlsuite.engine.runner import Runner, Stopped, boundaries
+from rlsuite.engine.store import Store
+from rlsuite.errors import UsageError
 
 Run = Callable[..., dict[str, Any]]
 
@@ -61,7 +66,7 @@ def test_how_a_run_is_cut_into_chunks_changes_no_bit(program: Program) -> None:
     ctx = context(program.agent, cell.load_config(), 12)
     results = []
     for cuts in ([12], [1] * 12, [5, 7]):
-        state, running = program.init(0, ctx)
+        state, running = program.init(keys.root(0), ctx)
         for count in cuts:
             state, running = program.chunk(state, running, ctx, count)
         results.append(jax.device_get(jax.tree.leaves((state.params, running))))
@@ -81,7 +86,7 @@ def test_one_compilation_serves_every_cell(run: Run, program: Program, tmp_path:
 def test_metrics_stay_small(program: Program) -> None:
     cell = tiny_cells()[0]
     ctx = context(program.agent, cell.load_config(), 12)
-    _, running = program.shapes(0, ctx)
+    _, running = program.shapes(ctx)
     assert sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(running)) <= 1000
 
 
@@ -109,3 +114,47 @@ def test_boundaries_end_with_the_last_iteration(iterations: int, count: int) -> 
     assert 0 not in points
     assert boundaries(iterations, count, first=True) == [0, *points]
     assert boundaries(iterations, 0, first=True) == []
+
+
+def test_at_equal_width_a_seed_does_not_feel_its_companions(tmp_path: Path) -> None:
+    wide = Program.for_cell(tiny_cells()[0], width=3)
+    cells = tiny_cells(seeds=4)
+    folders = {"full": [0, 1, 2], "other": [3, 2, 1], "padded": [2]}
+    found = {}
+    for name, seeds in folders.items():
+        store = Store(tmp_path / name)
+        store.prepare(cells, [])
+        batch = [cells[seed] for seed in seeds]
+        stops = 2 if name == "other" else None
+        drive(batch, wide, store, stops)
+        found[name] = files.read_arrays(store.path(cells[2].id, "done"))
+        assert found[name][1]["provenance"]["width"] == 3
+        assert len(list(store.cells_folder.glob("*.done"))) == len(seeds)
+    assert found["other"][1]["clock"]["resumes"] >= 1
+    assert same_bits(found["full"][0], found["padded"][0])
+    assert same_bits(found["full"][0], found["other"][0])
+    assert wide.traces == {"init": 1, "chunk": 1, "evaluate": 1}
+
+
+def test_going_on_at_another_width_is_refused(program: Program, tmp_path: Path) -> None:
+    cell = tiny_cells()[0]
+    store = Store(tmp_path)
+    store.prepare([cell], [])
+    with pytest.raises(Stopped):
+        Runner([cell], program, store, {}, lambda *_: None, lambda: True).run()
+    wide = Program.for_cell(cell, width=2)
+    with pytest.raises(UsageError, match="made at --vmap 1"):
+        Runner([cell], wide, store, {}, lambda *_: None, lambda: False).run()
+
+
+def drive(cells: list[Cell], program: Program, store: Store, stops: int | None) -> None:
+    """Run a batch to its end, stopping after every `stops` chunks."""
+    while not all(store.is_done(cell.id) for cell in cells):
+        chunks = iter(range(1, stops or 10**9))
+        runner = Runner(
+            cells, program, store, {}, lambda *_: None, lambda it=chunks: next(it, None) is None
+        )
+        try:
+            runner.run()
+        except Stopped:
+            continue

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from rlsuite import metrics, registry
+from rlsuite import keys, metrics, registry
 from rlsuite.bench.children.matmul import flops_meter
 from rlsuite.bench.children.serve import serve
 from rlsuite.engine import provenance
@@ -26,7 +26,7 @@ def prepare(work: dict[str, Any]) -> tuple[Program, Any]:
     ctx = context(agent, config, iterations)
 
     def train(seed: int, count: int) -> float:
-        state, running = program.init(seed, ctx)
+        state, running = program.init(keys.root(seed), ctx)
         _, running = program.chunk(state, running, ctx, count)
         return metrics.to_host(jax.block_until_ready(running))["loss/value"]
 
