@@ -1,0 +1,75 @@
+"""What a runner keeps of each of its cells besides the state: rows, clock, how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlsuite.engine.cells import Cell
+from rlsuite.engine.store import Rows
+from rlsuite.evaluate import Evaluation
+
+
+@dataclass
+class Clock:
+    """Seconds by what they were spent on, over all resumes of the cell."""
+
+    train: float = 0.0
+    evaluate: float = 0.0
+    commit: float = 0.0
+    resumes: int = 0
+
+
+@dataclass
+class Track:
+    """One cell of a runner."""
+
+    cell: Cell
+    rows: Rows = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+    latest: float | None = None
+    status: str = "running"
+
+    def add(self, iteration: int, values: dict[str, float]) -> None:
+        """Rows of one moment."""
+        step = iteration * (self.cell.total_steps // self.cell.iterations)
+        for name, value in values.items():
+            self.rows.setdefault(name, []).append((step, self.clock.train, value))
+
+    def log(self, iteration: int, values: dict[str, float]) -> None:
+        """Training metrics; one that is no number ends the cell, its rows kept."""
+        self.add(iteration, values)
+        self.latest = values.get("train/return", self.latest)
+        if not all(math.isfinite(value) for value in values.values()):
+            self.status = "nan"
+
+    def evaluated(self, iteration: int, out: Evaluation) -> None:
+        """An evaluation, on the host."""
+        values = {
+            "eval/return": float(out.returns.mean()),
+            "eval/return_std": float(out.returns.std()),
+            "eval/length": float(out.lengths.mean()),
+        }
+        if not out.finished.all():
+            values["eval/unfinished"] = float((~out.finished).mean())
+        self.latest = values["eval/return"]
+        self.add(iteration, values)
+
+    def meta(self, iteration: int, provenance: dict[str, Any]) -> dict[str, Any]:
+        """What stands beside the arrays in the cell's file."""
+        return {
+            "status": self.status,
+            "iteration": iteration,
+            "clock": dataclasses.asdict(self.clock),
+            "latest": self.latest,
+            "cell": self.cell.to_mapping(),
+            "provenance": provenance,
+        }
+
+    def resume(self, rows: Rows, meta: dict[str, Any]) -> None:
+        """Take up what a checkpoint left."""
+        self.rows, self.latest = rows, meta["latest"]
+        self.clock = Clock(**meta["clock"])
+        self.clock.resumes += 1
