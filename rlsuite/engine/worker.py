@@ -69,13 +69,15 @@ class Worker:
 
     def _ordered(self, cells: list[Any]) -> Iterator[Any]:
         """Cells under way first; then group by group, each worker starting at another group."""
+        started = [c for c in cells if self.store.path(c.id, "checkpoint").exists()]
+        resumed = {cell.id for cell in started}
         groups: dict[str, list[Any]] = {}
         for cell in cells:
-            groups.setdefault(cell.group, []).append(cell)
+            if cell.id not in resumed:
+                groups.setdefault(cell.group, []).append(cell)
         names = list(groups)
         start = self.slot * len(names) // max(self.slots, 1)
         rotated = names[start:] + names[:start]
-        started = [c for c in cells if self.store.path(c.id, "checkpoint").exists()]
         yield from started
         for name in rotated:
             yield from groups[name]

@@ -181,3 +181,21 @@ def test_twenty_starts_in_a_row_all_end(tmp_path: Path, cache: dict[str, str]) -
         ]
         finish(command, cache)
         assert len(results(tmp_path / str(start))) == 4
+
+
+def test_a_killed_wide_run_ends_as_an_undisturbed_one(
+    tmp_path: Path, cache: dict[str, str]
+) -> None:
+    wide = ("--vmap", "3", "--workers", "1")
+    finish(train(tmp_path / "whole", 4, *wide), cache)
+    out = tmp_path / "killed"
+    process = subprocess.Popen(train(out, 4, *wide), env=cache, stdout=subprocess.DEVNULL)
+    while len(list(out.glob("cells/*.checkpoint"))) < 3:
+        time.sleep(0.05)
+        assert process.poll() is None
+    time.sleep(0.5)
+    for pid in [process.pid, *children(process.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    finish(train(out, 4, *wide), cache)
+    assert_same(results(out), results(tmp_path / "whole"))
