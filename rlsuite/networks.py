@@ -97,14 +97,21 @@ class Torso(nn.Module):
 
 
 class Conv(nn.Module):
-    """MinAtar's convolution (Young and Tian, 2019): 16 filters of 3x3, stride 1, then flat."""
+    """MinAtar's convolution (Young and Tian, 2019): 16 filters of 3x3, stride 1, then flat.
+
+    Written as a dense layer on 3x3 patches: XLA's own convolution and its gradients are many times
+    slower on a CPU at this size.
+    """
 
     init_kind: Init
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b h w c"]) -> Float[Array, "*b d"]:
+        height, width = x.shape[-3] - 2, x.shape[-2] - 2
+        shifts = [(i, j) for i in range(3) for j in range(3)]
+        patches = [x[..., i : i + height, j : j + width, :] for i, j in shifts]
         kernel = _kernel(self.init_kind, math.sqrt(2))
-        x = nn.Conv(16, (3, 3), padding="VALID", kernel_init=kernel)(x)
+        x = Dense(16, kernel_init=kernel)(jnp.concatenate(patches, -1))
         return nn.relu(x).reshape(*x.shape[:-3], -1)
 
 

@@ -187,3 +187,17 @@ def test_gru_carry_comes_from_the_step_that_reset():
     _, after_reset = network.apply(params, used, obs[0], yes)
     _, from_zero = network.apply(params, network.carry((3,)), obs[0], no)
     assert_close(after_reset, from_zero)
+
+
+def test_the_convolution_is_a_convolution():
+    module = networks.Conv("orthogonal")
+    x = jax.random.normal(jax.random.key(0), (5, 10, 10, 4))
+    params = module.init(jax.random.key(1), x)
+    dense = params["params"]["Dense_0"]
+    kernel = dense["kernel"].reshape(3, 3, 4, 16)
+    out = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    expected = jax.nn.relu(out + dense["bias"]).reshape(5, 8 * 8 * 16)
+    np.testing.assert_allclose(module.apply(params, x), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(module.apply(params, x[0]), expected[0], rtol=1e-5, atol=1e-5)
