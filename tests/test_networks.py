@@ -190,9 +190,9 @@ def test_gru_carry_comes_from_the_step_that_reset():
 
 
 def test_the_convolution_is_a_convolution():
-    module = networks.Conv("orthogonal")
+    module: Any = networks.Conv("orthogonal")
     x = jax.random.normal(jax.random.key(0), (5, 10, 10, 4))
-    params = module.init(jax.random.key(1), x)
+    params: Any = module.init(jax.random.key(1), x)
     dense = params["params"]["Dense_0"]
     kernel = dense["kernel"].reshape(3, 3, 4, 16)
     out = jax.lax.conv_general_dilated(
