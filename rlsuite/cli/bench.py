@@ -66,6 +66,7 @@ def main(argv: Sequence[str]) -> int:
     args.workers = args.workers or cores()
     found = commands[args.what](args, common.make_console())
     if args.out is not None:
+        found["software"] = provenance.software()
         found["command"] = provenance.portable(["rlsuite", "bench", *argv])
         args.out.write_text(json.dumps(found, indent=1) + "\n")
     return 0

@@ -1,7 +1,7 @@
 """Who runs which cell: locks that the operating system frees when a process dies.
 
 All claims of a run folder are byte-range locks on one file, at offsets given by the cell's hash.
-POSIX locks end with their process, also after `kill -9`, and work over NFS; any number of
+POSIX locks end with their process, also after `kill -9`; any number of
 `rlsuite work` processes may share a folder.
 """
 

@@ -45,6 +45,17 @@ def commit() -> str:
     return head + ("+" if changed else "")
 
 
+def software() -> dict[str, str]:
+    """Versions and commit, without loading jax."""
+    return {
+        "rlsuite": rlsuite.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in _PACKAGES},
+        "cpu": _cpu_model(),
+    }
+
+
 def collect() -> dict[str, Any]:
     """Versions and device; imports jax."""
     import jax
@@ -52,13 +63,12 @@ def collect() -> dict[str, Any]:
     device = jax.devices()[0]
     # jax.config makes its options at run time, unseen by type checkers.
     precision: str | None = getattr(jax.config, "jax_default_matmul_precision")  # noqa: B009
+    found = software()
+    cpu = found.pop("cpu")
     return {
-        "rlsuite": rlsuite.__version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-        **{package: _version(package) for package in _PACKAGES},
+        **found,
         "platform": device.platform,
-        "device": _cpu_model() if device.platform == "cpu" else device.device_kind,
+        "device": cpu if device.platform == "cpu" else device.device_kind,
         "matmul_precision": precision or "default",
         "width": 1,
     }
