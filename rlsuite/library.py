@@ -1,8 +1,9 @@
 """The suite inside your own script: train, evaluate, save and load without the command line.
 
-Training here runs in your own process, one seed after the other on one compiled program. It makes no promise of equal bits with the command line, whose
-workers are single-threaded. On CPU, jax 0.10 can hang in *vmapped* training scans; if you vmap an
-agent yourself, set `rlsuite.engine.environment.worker_environment("cpu")` before importing jax.
+Training here runs in your own process, one seed after the other on one compiled program. It makes
+no promise of equal bits with the command line, whose workers are single-threaded. On CPU, jax 0.10
+can hang in *vmapped* training scans; if you vmap an agent yourself, set
+`rlsuite.engine.environment.worker_environment("cpu")` before importing jax.
 """
 
 from __future__ import annotations
