@@ -106,6 +106,14 @@ class Config:
     def check(self) -> None:
         """Conditions between fields; raise `UsageError` where one fails."""
 
+    def steps_per_iteration(self) -> int:
+        """What one iteration takes of a budget; every agent says."""
+        raise NotImplementedError(f"{type(self).__name__} does not say steps_per_iteration()")
+
+    def prefill_steps(self) -> int:
+        """What a run takes of its budget before the first iteration, e.g. to fill a replay."""
+        return 0
+
     @classmethod
     def from_mapping(
         cls: type[_ConfigT], values: Mapping[str, Any], base: _ConfigT | None = None

@@ -88,7 +88,7 @@ def train(
         # A copy: the state's buffers live on only as long as nobody donates them.
         policies.append(jax.tree.map(jax.numpy.copy, agent.policy(state)))
         finals.append(metrics.to_host(running))
-    steps = np.array(points, np.int64) * agent.steps_per_iteration
+    steps = agent.prefill + np.array(points, np.int64) * agent.steps_per_iteration
     return Result(steps, np.array(returns, np.float32), policies, finals)
 
 

@@ -97,6 +97,15 @@ class Cell:
         """The validated configuration."""
         return registry.agent(self.agent).load_config().from_mapping(self.config)
 
+    @functools.cached_property
+    def steps_per_iteration(self) -> int:
+        """What one iteration takes of the budget."""
+        return self.load_config().steps_per_iteration()
+
+    def step_at(self, iteration: int) -> int:
+        """The x-axis: what has been taken of the budget after so many iterations."""
+        return self.total_steps - (self.iterations - iteration) * self.steps_per_iteration
+
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return dataclasses.asdict(self)
@@ -116,7 +125,7 @@ def _digest(value: Any) -> str:
 
 
 def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tuple[int, int]:
-    """Round a budget down to whole iterations.
+    """Round a budget down to whole iterations, after what fills the replay.
 
     Returns:
       (iterations, executed environment steps).
@@ -126,21 +135,23 @@ def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tu
     """
     if not isinstance(total_steps, int) or isinstance(total_steps, bool):
         raise UsageError(f"total-steps must be a whole number, not {total_steps!r}")
-    per = config.steps_per_iteration()  # pyright: ignore[reportAttributeAccessIssue]
-    if total_steps < per:
+    per, prefill = config.steps_per_iteration(), config.prefill_steps()
+    if total_steps < prefill + per:
+        before = f" after {prefill} steps that fill the replay" if prefill else ""
         raise UsageError(
-            f"total-steps {total_steps} is below one iteration of {per} steps: try {per} or more"
+            f"total-steps {total_steps} is below one iteration of {per} steps{before}: "
+            f"try {prefill + per} or more"
         )
-    if exact and total_steps % per:
-        below = total_steps // per * per
+    if exact and (total_steps - prefill) % per:
+        below = total_steps - (total_steps - prefill) % per
         raise UsageError(
             f"total-steps {total_steps} is no multiple of an iteration's {per}: "
             f"try {below} or {below + per}"
         )
     if total_steps >= 2**31:
         raise UsageError(f"total-steps {total_steps} cannot be counted in 32 bits: below {2**31}")
-    iterations = total_steps // per
-    return iterations, iterations * per
+    iterations = (total_steps - prefill) // per
+    return iterations, prefill + iterations * per
 
 
 def check_actions(agent: registry.AgentRow, env: registry.EnvRow) -> None:

@@ -82,7 +82,7 @@ class Runner:
         self.commit_first = commit_first
         cell = cells[0]
         self.iterations = cell.iterations
-        self.steps_per = cell.total_steps // cell.iterations
+        self.steps_per = cell.steps_per_iteration
         self.contexts = [context(program.agent, c.load_config(), c.iterations) for c in cells]
         self.ctx = program.stack(self.contexts)
         self.logs = boundaries(cell.iterations, cell.cadence.logs, first=False)
@@ -107,7 +107,7 @@ class Runner:
             at = self._boundary(self._advance(at))
             for _, track in self.running:
                 rate = self._rate * self.steps_per
-                self.report(track, at.iteration * self.steps_per, rate)
+                self.report(track, track.cell.step_at(at.iteration), rate)
             if at.iteration < self.iterations and self.should_stop():
                 self._commit(at)
                 raise Stopped
@@ -219,7 +219,7 @@ class Runner:
             "traces": dict(self.program.traces),
         }
         self.store.finish(track.cell.id, tree.to_arrays(policy, "policy"), track.rows, meta)
-        self.report(track, at.iteration * self.steps_per, 0.0)
+        self.report(track, track.cell.step_at(at.iteration), 0.0)
 
 
 def check_width(meta: dict[str, Any], width: int, path: str) -> None:

@@ -34,7 +34,7 @@ class Track:
 
     def add(self, iteration: int, values: dict[str, float]) -> None:
         """Rows of one moment."""
-        step = iteration * (self.cell.total_steps // self.cell.iterations)
+        step = self.cell.step_at(iteration)
         for name, value in values.items():
             self.rows.setdefault(name, []).append((step, self.clock.train, value))
 

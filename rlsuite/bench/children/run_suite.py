@@ -22,7 +22,7 @@ def prepare(work: dict[str, Any]) -> tuple[Program, Any]:
     config = row.load_config().from_mapping(work["config"])
     agent = row.load_make()(registry.make_env(work["env"]), config)
     program = Program(agent, episodes=1, mode=None)
-    iterations = work["total_steps"] // agent.steps_per_iteration
+    iterations = (work["total_steps"] - agent.prefill) // agent.steps_per_iteration
     ctx = context(agent, config, iterations)
 
     def train(seed: int, count: int) -> float:
