@@ -8,4 +8,10 @@ ROWS = [
         module="rlsuite.agents.online.ppo",
         summary="Proximal Policy Optimization: clip, KL penalty or DPO drift; MLP, CNN or GRU",
     ),
+    AgentRow(
+        name="td3",
+        module="rlsuite.agents.online.td3",
+        summary="Twin Delayed DDPG: smaller of two critics, smoothed target, delayed actor",
+        actions=("box",),
+    ),
 ]

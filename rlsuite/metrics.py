@@ -80,6 +80,23 @@ def _merge(a: Metric, b: Metric) -> Metric:
     raise TypeError(f"a metric changed its kind from {type(a).__name__} to {type(b).__name__}")
 
 
+def reduce(stacked: Metrics) -> Metrics:
+    """Metrics with a leading axis, as `scan` stacks them -> those of the whole interval."""
+    return {name: _reduce(metric) for name, metric in stacked.items()}
+
+
+def _reduce(metric: Metric) -> Metric:
+    match metric:
+        case Mean():
+            return Mean(metric.sum.sum(0), metric.count.sum(0))
+        case Min():
+            return Min(metric.value.min(0))
+        case Max():
+            return Max(metric.value.max(0))
+        case Last():
+            return Last(metric.value[-1])
+
+
 def to_host(metrics: Metrics) -> dict[str, float]:
     """Plain numbers for a row; a mean of nothing is left out."""
     out: dict[str, float] = {}

@@ -121,7 +121,11 @@ def n_step(
     last = places
     for k in range(1, n):
         ended = data.terminated[last] | data.truncated[last]
-        on = ~ended & (age + k * stride < replay.size) & (last == (places + (k - 1) * stride) % capacity)
+        on = (
+            ~ended
+            & (age + k * stride < replay.size)
+            & (last == (places + (k - 1) * stride) % capacity)
+        )
         following = (places + k * stride) % capacity
         total = total + jnp.where(on, discount * data.reward[following], 0.0)
         discount = jnp.where(on, discount * gamma, discount)

@@ -1,0 +1,133 @@
+"""What the functions of replay-based agents pass around."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from flax import struct
+from gymnasium import spaces
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+
+from rlsuite import mlp, normalize
+from rlsuite.metrics import Metrics
+from rlsuite.normalize import Moments
+from rlsuite.replay import Replay
+from rlsuite.types import Context, Counters, Mode
+from rlsuite.vector import Episodes, VectorEnv
+
+
+class Transition(NamedTuple):
+    """A row of the replay. Actions are an agent's: in [-1, 1], or an index."""
+
+    obs: Array
+    action: Array
+    reward: Float[Array, "*n"]
+    terminated: Bool[Array, "*n"]
+    truncated: Bool[Array, "*n"]
+    next_obs: Array
+
+
+class Batch(NamedTuple):
+    """A minibatch as losses see it: observations normalised, n-step rewards summed.
+
+    `discount` is gamma^m (1 - terminated) of the m steps summed: what multiplies the bootstrap.
+    """
+
+    obs: Array
+    action: Array
+    reward: Float[Array, " b"]
+    discount: Float[Array, " b"]
+    next_obs: Array
+
+
+class Policy(NamedTuple):
+    """What acting needs: the algorithm's own parameters and the frozen normaliser."""
+
+    params: PyTree
+    obs_moments: Moments
+    obs_clip: Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What makes a replay-based agent: its own learner state and three functions on it.
+
+    Attributes:
+      name: the registry's name.
+      init: (key, ctx) -> learner; networks, targets, optimisers, counters of its own.
+      policy: learner -> what `act` needs of it.
+      act: (params, obs[*b, ...], key, mode) -> action[*b, d] in [-1, 1], or index[*b].
+      update: (learner, batch, key, ctx) -> (learner, metrics): one gradient step.
+      warm: (learner, params) -> learner that acts with `params`.
+      evaluation_mode: how the paper evaluates.
+    """
+
+    name: str
+    init: Callable[[PRNGKeyArray, Context], PyTree]
+    policy: Callable[[Any], PyTree]
+    act: Callable[[PyTree, Array, PRNGKeyArray, Mode], Array]
+    update: Callable[[Any, Batch, PRNGKeyArray, Context], tuple[Any, Metrics]]
+    warm: Callable[[Any, PyTree], Any]
+    evaluation_mode: Mode = "greedy"
+
+
+class State(struct.PyTreeNode):
+    """Everything a run is: copy it and the run goes on from there, bit for bit."""
+
+    learner: PyTree
+    replay: Replay
+    env: PyTree
+    obs: Array
+    obs_moments: Moments
+    obs_clip: Float[Array, ""]
+    counters: Counters
+    key: PRNGKeyArray
+
+
+class Collected(NamedTuple):
+    """What `collect` hands to `learn`; the transitions are in the ring."""
+
+    obs: Array
+    episodes: Episodes
+
+
+class Parts(NamedTuple):
+    """The static pieces the functions are bound to."""
+
+    static: Any
+    capacity: int
+    prefill: int
+    envs: VectorEnv
+    observation_space: Any
+    action_space: Any
+    algorithm: Algorithm
+
+
+def policy(parts: Parts, state: State) -> Policy:
+    """What `act` needs of a state."""
+    return Policy(parts.algorithm.policy(state.learner), state.obs_moments, state.obs_clip)
+
+
+def normalized(parts: Parts, moments: Moments, clip: Float[Array, ""], obs: Array) -> Array:
+    """Observations as the networks see them."""
+    if not parts.static.normalize_observations:
+        return obs
+    return normalize.normalize(moments, obs, clip)
+
+
+def to_env(space: Any, action: Array) -> Array:
+    """[-1, 1] -> the box; indices as they are."""
+    if isinstance(space, spaces.Discrete):
+        return action
+    low, high = jnp.asarray(space.low), jnp.asarray(space.high)
+    return low + (action + 1) * 0.5 * (high - low)
+
+
+def sizes(static: Any) -> tuple[mlp.Shape, mlp.Shape]:
+    """Layers of (actor, critic)."""
+    actor = mlp.Shape(static.hidden, static.activation, static.init)
+    hidden = static.critic_hidden or static.hidden
+    return actor, mlp.Shape(hidden, static.activation, static.init, static.critic_layer_norm)

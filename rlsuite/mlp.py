@@ -1,0 +1,186 @@
+"""Plain multilayer perceptrons, actors and critics of off-policy agents.
+
+Parameters are flax's; `Net` is a module as pure functions. Twin and larger ensembles of critics are
+tuples of parameter trees: members are independent, and `params[0]` is Q1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from rlsuite import dense
+from rlsuite.distributions import TanhGaussian
+
+Init = Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"]
+Activation = Literal["relu", "tanh", "swish", "elu"]
+LogStd = Literal["tanh", "clip", "softplus"]
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": nn.relu,
+    "tanh": nn.tanh,
+    "swish": nn.swish,
+    "elu": nn.elu,
+}
+
+
+@dataclass(frozen=True)
+class Net:
+    """A module as pure functions: init: key -> params; apply: (params, *inputs) -> outputs."""
+
+    init: Callable[[PRNGKeyArray], PyTree]
+    apply: Callable[..., Any]
+
+
+class Linear(nn.Module):
+    """A dense layer. `torch` draws weight and bias from U(±1/sqrt(fan_in)), the others zero the
+    bias; `scale` multiplies what is drawn."""
+
+    size: int
+    init_kind: Init
+    scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
+        bound = self.scale / math.sqrt(x.shape[-1])
+        kernels: dict[str, Any] = {
+            "torch": partial(uniform, bound=bound),
+            "orthogonal": nn.initializers.orthogonal(math.sqrt(2) * self.scale),
+            "lecun_normal": nn.initializers.variance_scaling(
+                self.scale**2, "fan_in", "truncated_normal"
+            ),
+            "lecun_uniform": nn.initializers.variance_scaling(self.scale**2, "fan_in", "uniform"),
+        }
+        bias = partial(uniform, bound=bound) if self.init_kind == "torch" else nn.zeros
+        return nn.Dense(
+            self.size,
+            kernel_init=kernels[self.init_kind],
+            bias_init=cast(Any, bias),
+            dot_general=dense.dot_general,
+        )(x)
+
+
+def uniform(key: PRNGKeyArray, shape: Any, dtype: Any = jnp.float32, *, bound: float) -> Array:
+    """U(-bound, bound)."""
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+class MLP(nn.Module):
+    """Hidden layers, optionally with LayerNorm before each activation, and a linear output."""
+
+    hidden: Sequence[int]
+    out: int
+    activation: Activation = "relu"
+    init_kind: Init = "torch"
+    layer_norm: bool = False
+    out_scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
+        for size in self.hidden:
+            x = Linear(size, self.init_kind)(x)
+            if self.layer_norm:
+                x = nn.LayerNorm(epsilon=1e-5)(x)
+            x = ACTIVATIONS[self.activation](x)
+        return Linear(self.out, self.init_kind, self.out_scale)(x)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What decides the layers of a network."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    activation: Activation = "relu"
+    init: Init = "torch"
+    layer_norm: bool = False
+
+    def mlp(self, out: int, out_scale: float = 1.0) -> MLP:
+        """The module with `out` outputs."""
+        return MLP(self.hidden, out, self.activation, self.init, self.layer_norm, out_scale)
+
+
+def flat(obs: Array, rank: int) -> Float[Array, "*b d"]:
+    """Observations of any rank as float vectors."""
+    return obs.astype(jnp.float32).reshape(*obs.shape[: obs.ndim - rank], -1)
+
+
+def critic(shape: Shape, obs_shape: tuple[int, ...], action_size: int, out: int = 0) -> Net:
+    """Q(s, a), or V(s) with `action_size` 0, or Q(s, ·) with `out` actions.
+
+    apply: (params, obs[*b, ...]) or (params, obs[*b, ...], action[*b, d]) -> [*b], or [*b, out].
+    """
+    module, rank = shape.mlp(out or 1), len(obs_shape)
+
+    def apply(params: PyTree, obs: Array, *action: Array) -> Array:
+        x = jnp.concatenate([flat(obs, rank), *action], -1)
+        y = cast(Array, module.apply(params, x))
+        return y if out else y.squeeze(-1)
+
+    size = math.prod(obs_shape) + action_size
+    return Net(lambda key: module.init(key, jnp.zeros(size)), apply)
+
+
+def ensemble(net: Net, n: int) -> Net:
+    """n independent copies: params is a tuple, apply returns [n, *b].
+
+    Products of the members are separate: on a CPU XLA multiplies a batch of small matrices far
+    slower than the same matrices one by one.
+    """
+
+    def init(key: PRNGKeyArray) -> tuple[PyTree, ...]:
+        return tuple(net.init(k) for k in jax.random.split(key, n))
+
+    def apply(params: tuple[PyTree, ...], *inputs: Array) -> Array:
+        return jnp.stack([net.apply(p, *inputs) for p in params])
+
+    return Net(init, apply)
+
+
+def deterministic_actor(shape: Shape, obs_shape: tuple[int, ...], action_size: int) -> Net:
+    """mu(s) = tanh(f(s)) in [-1, 1]. apply: (params, obs[*b, ...]) -> [*b, d]."""
+    module, rank = shape.mlp(action_size), len(obs_shape)
+
+    def apply(params: PyTree, obs: Array) -> Float[Array, "*b d"]:
+        return jnp.tanh(cast(Array, module.apply(params, flat(obs, rank))))
+
+    return Net(lambda key: module.init(key, jnp.zeros(math.prod(obs_shape))), apply)
+
+
+def gaussian_actor(
+    shape: Shape,
+    obs_shape: tuple[int, ...],
+    action_size: int,
+    log_std: LogStd,
+    bounds: tuple[float, float],
+) -> Net:
+    """tanh(N(mu(s), sigma(s))) on [-1, 1]^d, both heads on one trunk.
+
+    ln sigma is a squashed (`tanh`) or clipped output within `bounds`, or ln(softplus + bounds[0]'s
+    exponential) as in brax. apply: (params, obs[*b, ...]) -> TanhGaussian.
+    """
+    module, rank = shape.mlp(2 * action_size), len(obs_shape)
+    low, high = bounds
+
+    def apply(params: PyTree, obs: Array) -> TanhGaussian:
+        loc, raw = jnp.split(cast(Array, module.apply(params, flat(obs, rank))), 2, -1)
+        if log_std == "tanh":
+            scale = low + 0.5 * (high - low) * (jnp.tanh(raw) + 1)
+        elif log_std == "clip":
+            scale = jnp.clip(raw, low, high)
+        else:
+            scale = jnp.log(jax.nn.softplus(raw) + math.exp(low))
+        return TanhGaussian(loc, scale, (-1.0,) * action_size, (1.0,) * action_size)
+
+    return Net(lambda key: module.init(key, jnp.zeros(math.prod(obs_shape))), apply)
+
+
+def polyak(target: PyTree, online: PyTree, tau: float | Float[Array, ""]) -> PyTree:
+    """(1 - tau) target + tau online, leaf by leaf."""
+    return jax.tree.map(lambda t, o: t + tau * (o - t), target, online)
