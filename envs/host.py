@@ -1,20 +1,26 @@
-"""Calls from a compiled program to a simulator on the host.
+"""Calls from a compiled program to numpy on the host.
 
-A host simulator has a state of its own, so its calls must happen once each and in order. Order
-comes from the data: each call takes a token and returns the next one, and the token travels in the
-environment's state through `scan` and `while_loop` (jax's own ordered effects are refused there on
-some backends, and would order unrelated simulators among each other).
+`call` is for simulators with a state of their own: their calls must happen once each and in order.
+Order comes from the data: each call takes a token and returns the next one, and the token travels
+in the environment's state through `scan` and `while_loop` (jax's own ordered effects are refused
+there on some backends, and would order unrelated simulators among each other).
 
-On the CPU the call is a `buffer_callback`: numpy views of XLA's own memory. `io_callback`, which
-serves elsewhere, hands over jax arrays and can wait for the very thread it runs on.
+`pure_call` is for functions of nothing but their arguments: XLA may repeat or drop them, and
+`vmap` makes one call with a leading axis of many.
+
+On the CPU either is a `buffer_callback`: numpy views of XLA's own memory. `io_callback` and
+`pure_callback`, which serve elsewhere, hand over jax arrays and can wait for the very thread they
+run on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import io_callback
 from jax.experimental.buffer_callback import buffer_callback
@@ -69,3 +75,43 @@ def _call(
     if jax.default_backend() == "cpu":
         return buffer_callback(fill, results, has_side_effect=True)(*args)
     return io_callback(convert, results, *args)
+
+
+def pure_call(
+    function: HostFunction, results: tuple[jax.ShapeDtypeStruct, ...], *args: Array
+) -> tuple[Array, ...]:
+    """Run a pure numpy function on the host as part of a compiled program.
+
+    Under any number of `vmap`s it is called once for all rows.
+
+    Args:
+      function: numpy arrays, each with one leading axis of rows -> the same. Results must depend on
+        nothing but the arguments, row by row; otherwise as in `call`.
+      results: shapes and dtypes of one row of what it returns; values are converted.
+      args: one row of what it is given.
+
+    Returns:
+      What the function returned, without the axis of rows.
+    """
+    ranks = [jnp.ndim(arg) for arg in args]
+
+    def rows(arrays: Sequence[Any]) -> tuple[tuple[int, ...], tuple[np.ndarray, ...]]:
+        views = [np.asarray(array) for array in arrays]
+        lead = views[0].shape[: views[0].ndim - ranks[0]]
+        shapes = (view.shape[len(lead) :] for view in views)
+        flat = (v.reshape(math.prod(lead), *s) for v, s in zip(views, shapes, strict=True))
+        return lead, tuple(flat)
+
+    def fill(_: Any, out: tuple[Any, ...], *buffers: Any) -> None:
+        for target, value in zip(out, function(*rows(buffers)[1]), strict=True):
+            view = np.asarray(target)
+            view[...] = value.reshape(view.shape)
+
+    def convert(*arrays: Any) -> tuple[np.ndarray, ...]:
+        lead, flat = rows(arrays)
+        values = zip(function(*flat), results, strict=True)
+        return tuple(np.asarray(v, r.dtype).reshape(*lead, *r.shape) for v, r in values)
+
+    if jax.default_backend() == "cpu":
+        return buffer_callback(fill, results, vmap_method="broadcast_all")(*args)
+    return jax.pure_callback(convert, results, *args, vmap_method="broadcast_all")

@@ -4,6 +4,7 @@ A row's spaces are those without options. gymnax's MNISTBandit-bsuite is left ou
 images when it is built.
 """
 
+from rlsuite.envs.mujoco import specs
 from rlsuite.registry import EnvFamily, EnvRow, Space
 
 _GYMNAX = "rlsuite.envs.gymnax_adapter:make"
@@ -120,5 +121,6 @@ ROWS: list[EnvRow | EnvFamily] = [
     *_probe("ObservationAction", 1, None),
     *_probe("DelayedReward", 2, None),
     *_probe("Memory", 2, None, "delay"),
+    *specs.rows(),
     EnvFamily("gym:", "rlsuite.envs.gym_rows:row"),
 ]  # fmt: skip
