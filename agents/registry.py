@@ -9,6 +9,11 @@ ROWS = [
         summary="Proximal Policy Optimization: clip, KL penalty or DPO drift; MLP, CNN or GRU",
     ),
     AgentRow(
+        name="sac",
+        module="rlsuite.agents.online.sac",
+        summary="Soft Actor-Critic: entropy bonus, learned temperature; continuous or discrete",
+    ),
+    AgentRow(
         name="td3",
         module="rlsuite.agents.online.td3",
         summary="Twin Delayed DDPG: smaller of two critics, smoothed target, delayed actor",

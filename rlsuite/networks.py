@@ -25,7 +25,7 @@ from rlsuite.distributions import Categorical, Distribution, Gaussian, TanhGauss
 
 Activation = Literal["tanh", "relu", "swish"]
 ActionDistribution = Literal["gaussian", "tanh_gaussian"]
-Init = Literal["orthogonal", "lecun_normal", "lecun_uniform"]
+Init = Literal["orthogonal", "lecun_normal", "lecun_uniform", "torch"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": nn.tanh,
     "relu": nn.relu,
@@ -78,6 +78,8 @@ class Network:
 def _kernel(kind: Init, gain: float) -> nn.initializers.Initializer:
     if kind == "orthogonal":
         return nn.initializers.orthogonal(gain)
+    if kind == "torch":  # U(±1/sqrt(fan_in)), whatever the gain
+        return nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
     return getattr(nn.initializers, kind)()
 
 

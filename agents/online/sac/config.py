@@ -1,0 +1,82 @@
+"""SAC's settings, and those of every agent on its core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlsuite.agents.online.off_policy.config import OffPolicyConfig
+from rlsuite.config import Traced, knob
+from rlsuite.errors import UsageError
+from rlsuite.registry import EnvRow
+
+
+@dataclass(frozen=True)
+class SoftConfig(OffPolicyConfig):
+    """Settings that SAC and MDPO off-policy share: networks, critics and the order of steps."""
+
+    learning_rate: Traced[float] = knob(3e-4, "the actor's Adam step size", gt=0)
+    critic_learning_rate: Traced[float] = knob(3e-4, "the critics' Adam step size", gt=0)
+    order: Literal["critic_first", "actor_first", "simultaneous"] = knob(
+        "critic_first", "which step sees the other's result; simultaneous: neither"
+    )
+    actor_period: int = knob(1, "critic steps per actor phase", ge=1)
+    actor_updates: int = knob(1, "actor steps in a phase, each on fresh actions", ge=1)
+    target_period: int = knob(1, "gradient steps per target step", ge=1)
+    value: Literal["q", "v"] = knob(
+        "q", "what bootstraps: target critics, or a value network and its target"
+    )
+    actor_critic: Literal["min", "q1"] = knob("min", "what the actor climbs: min(Q1, Q2) or Q1")
+    log_std: Literal["tanh", "clip", "softplus"] = knob(
+        "tanh", "ln sigma: squashed or clipped to its bounds, or ln(softplus + e^minimum)"
+    )
+    log_std_min: float = knob(-5.0, "lower bound of ln sigma")
+    log_std_max: float = knob(2.0, "upper bound of ln sigma (not for softplus)")
+
+    def check(self) -> None:
+        """The bounds of ln sigma must be in order."""
+        super().check()
+        if self.log_std != "softplus" and self.log_std_min >= self.log_std_max:
+            raise UsageError(
+                f"agent.log_std_min {self.log_std_min:g} is not below agent.log_std_max "
+                f"{self.log_std_max:g}: try -5 and 2"
+            )
+
+
+@dataclass(frozen=True)
+class Config(SoftConfig):
+    """Soft Actor-Critic Algorithms and Applications (Haarnoja et al., 2018, arXiv 1812.05905);
+    discrete actions: Christodoulou, 2019, arXiv 1910.07207.
+
+    Off-policy maximum-entropy actor-critic: critics regress on the reward plus the next action's
+    value and entropy, the actor minimises KL(pi || exp(Q/alpha)/Z), and alpha follows a target
+    entropy. With discrete actions expectations are sums. Entropies are those of actions in
+    [-1, 1]. Defaults are the paper's; ln sigma is squashed as in CleanRL.
+    """
+
+    temperature: Literal["learned", "fixed"] = knob("learned", "who sets alpha")
+    alpha: Traced[float] = knob(1.0, "the entropy's weight; where a learned one starts", gt=0)
+    temperature_learning_rate: Traced[float] = knob(3e-4, "Adam step size of ln alpha", gt=0)
+    temperature_loss: Literal["alpha", "log_alpha"] = knob(
+        "alpha", "what multiplies the entropy's distance; log_alpha as in SB3"
+    )
+    target_entropy_scale: Traced[float] = knob(
+        1.0, "continuous: the target entropy is -scale x number of actions, of actions in [-1, 1]"
+    )
+    target_entropy_ratio: Traced[float] = knob(
+        0.98, "discrete: the target entropy is ratio x ln(number of actions)", ge=0, le=1
+    )
+    network: Literal["mlp", "cnn"] = knob("mlp", "cnn: MinAtar's convolution below the layers")
+
+    def check_env(self, env: EnvRow) -> None:
+        """Refuse settings that mean nothing on an environment."""
+        super().check_env(env)
+        if self.network == "cnn" and len(env.observation.shape) != 3:
+            raise UsageError(
+                f"agent.network 'cnn' needs image observations but {env.id} has "
+                f"{env.observation}: use 'mlp'"
+            )
+        if self.value == "v" and env.action.kind == "discrete":
+            raise UsageError(
+                f"agent.value 'v' needs continuous actions but {env.id} has {env.action}: use 'q'"
+            )
