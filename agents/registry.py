@@ -9,6 +9,12 @@ ROWS = [
         summary="Proximal Policy Optimization: clip, KL penalty or DPO drift; MLP, CNN or GRU",
     ),
     AgentRow(
+        name="mdpo-off",
+        module="rlsuite.agents.online.mdpo_off",
+        summary="Mirror Descent Policy Optimization, off-policy: KL or Tsallis; contains SAC",
+        actions=("box",),
+    ),
+    AgentRow(
         name="sac",
         module="rlsuite.agents.online.sac",
         summary="Soft Actor-Critic: entropy bonus, learned temperature; continuous or discrete",
@@ -17,6 +23,12 @@ ROWS = [
         name="td3",
         module="rlsuite.agents.online.td3",
         summary="Twin Delayed DDPG: smaller of two critics, smoothed target, delayed actor",
+        actions=("box",),
+    ),
+    AgentRow(
+        name="ddpg",
+        module="rlsuite.agents.online.ddpg",
+        summary="Deep Deterministic Policy Gradient: one critic, plain targets",
         actions=("box",),
     ),
 ]

@@ -113,7 +113,8 @@ def n_step(
       (summed reward, gamma^m (1 - terminated) of the last step, the last step's place: what the
       sum bootstraps from is that row's next observation).
     """
-    data, capacity = replay.data, replay.capacity
+    data: Any = replay.data
+    capacity = replay.capacity
     oldest = jnp.where(replay.size == capacity, replay.head, 0)
     age = (places - oldest) % capacity  # 0: the oldest row
     total = data.reward[places]

@@ -23,7 +23,18 @@ PUBLISHED_FOR = {
     "purejaxrl-minigrid": "CartPole-v1",
     "dpo-purejaxrl-brax": "brax:hopper",
 }
-RUN = {"ppo": "purejaxrl"}
+# Names that several agents use for other environments.
+PUBLISHED_FOR_AGENT = {
+    ("td3", "authors"): "mujoco:Hopper-v4",
+    ("td3", "cleanrl"): "mujoco:Hopper-v4",
+    ("ddpg", "ourddpg"): "mujoco:Hopper-v4",
+    ("ddpg", "cleanrl"): "mujoco:Hopper-v4",
+}
+RUN = {
+    "ppo": ("purejaxrl", "CartPole-v1"),
+    "td3": ("rejax", "Pendulum-v1"),
+    "ddpg": ("sb3-zoo", "Pendulum-v1"),
+}
 CONTINUOUS = ("mujoco:", "brax:", "Pendulum", "MountainCarContinuous")
 PRESETS = [(row, name) for row in registry.agents().values() for name in row.load_presets()]
 IDS = [f"{row.name}-{name}" for row, name in PRESETS]
@@ -31,7 +42,8 @@ IDS = [f"{row.name}-{name}" for row, name in PRESETS]
 
 def environments(row: registry.AgentRow, name: str) -> list[str]:
     """Those a preset has a set for."""
-    return list(row.load_presets()[name].get("env", {})) or [PUBLISHED_FOR[name]]
+    listed = list(row.load_presets()[name].get("env", {}))
+    return listed or [PUBLISHED_FOR_AGENT.get((row.name, name)) or PUBLISHED_FOR[name]]
 
 
 def stand_in(env_id: str) -> Any:
@@ -76,17 +88,18 @@ def test_every_preset_traces(row, name):
     )
 
 
-@pytest.mark.parametrize(("agent_name", "preset"), RUN.items())
-def test_one_preset_of_each_agent_runs(agent_name, preset):
-    row = registry.agent(agent_name)
-    agent_config, _ = build(row, preset, "CartPole-v1")
-    env = registry.make_env("CartPole-v1")
+@pytest.mark.parametrize("agent_name", RUN)
+def test_one_preset_of_each_agent_runs(agent_name):
+    row, (preset, env_id) = registry.agent(agent_name), RUN[agent_name]
+    agent_config, _ = build(row, preset, env_id)
+    env = registry.make_env(env_id)
     agent = row.load_make()(env, agent_config)
     ctx = context(agent_config, env)
     state, step = jax.jit(agent.init)(jax.random.key(0), ctx), jax.jit(agent.step)
     state, report = step(step(state, ctx)[0], ctx)
-    assert int(state.counters.env_steps) == 2 * agent.steps_per_iteration == 1024
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, report)))
+    assert int(state.counters.env_steps) == agent.prefill + 2 * agent.steps_per_iteration
+    learned = jax.tree.leaves((agent.policy(state), report))
+    assert all(np.isfinite(leaf).all() for leaf in learned)
 
 
 def test_some_preset_of_every_agent_is_run():

@@ -34,6 +34,7 @@ class Batch(NamedTuple):
     """A minibatch as losses see it: observations normalised, n-step rewards summed.
 
     `discount` is gamma^m (1 - terminated) of the m steps summed: what multiplies the bootstrap.
+    `extra` is what an agent's own data brings along, row by row: next actions, row numbers.
     """
 
     obs: Array
@@ -41,6 +42,7 @@ class Batch(NamedTuple):
     reward: Float[Array, " b"]
     discount: Float[Array, " b"]
     next_obs: Array
+    extra: PyTree = ()
 
 
 class Policy(NamedTuple):
