@@ -19,6 +19,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
+Scalar = float | Float[Array, ""]
+
 
 class Categorical(NamedTuple):
     """Over {0..n-1}, from unnormalised `logits[*b, n]`."""
@@ -48,6 +50,17 @@ class Categorical(NamedTuple):
         """KL(self || other) = sum p (ln p - ln q)."""
         log_p, log_q = jax.nn.log_softmax(self.logits), jax.nn.log_softmax(other.logits)
         return (jnp.exp(log_p) * (log_p - log_q)).sum(-1)
+
+    def tsallis(self, other: Categorical, q: Scalar) -> Float[Array, "*b"]:
+        """The Bregman divergence of Tsallis' negative entropy; KL(self || other) at q = 1.
+
+        With ln_q(x) = (x^(q-1) - 1)/(q-1) (see `tsallis_log`) the negative entropy is
+        sum p ln_q p, and the divergence sum p (ln_q p - ln_q k) - k^(q-1) (p - k) >= 0.
+        """
+        log_p, log_k = jax.nn.log_softmax(self.logits), jax.nn.log_softmax(other.logits)
+        p, k = jnp.exp(log_p), jnp.exp(log_k)
+        apart = p * (tsallis_log(log_p, q) - tsallis_log(log_k, q))
+        return (apart - jnp.exp((q - 1) * log_k) * (p - k)).sum(-1)
 
     def to_env(self, action: Int[Array, "*b"]) -> Int[Array, "*b"]:
         """What the environment is sent."""
@@ -86,6 +99,22 @@ class Gaussian(struct.PyTreeNode):
         var_ratio = jnp.exp(2 * (self.log_std - other.log_std))
         scaled = ((self.loc - other.loc) * jnp.exp(-other.log_std)) ** 2
         return 0.5 * (var_ratio + scaled - 1 + 2 * (other.log_std - self.log_std)).sum(-1)
+
+    def tsallis(self, other: Gaussian, q: Scalar) -> Float[Array, "*b"]:
+        """As `Categorical.tsallis`, of each dimension's density, summed; closed form.
+
+        With b = q - 1 a dimension gives (int p^q - int p k^b)/b + int k^q - int p k^b.
+        """
+        b = jnp.asarray(q - 1, self.loc.dtype)
+        kl, b = self.kl(other), jnp.where(b == 0, 1.0, b)  # at b = 0 the KL is selected below
+        inflated = 1 + b * jnp.exp(2 * (self.log_std - other.log_std))
+        distance = ((self.loc - other.loc) * jnp.exp(-other.log_std)) ** 2 / inflated
+        log_cross = -b * (other.log_std + _LOG_SQRT_2PI + distance / 2) - jnp.log(inflated) / 2
+        log_p = -b * (self.log_std + _LOG_SQRT_2PI) - jnp.log1p(b) / 2
+        log_k = -b * (other.log_std + _LOG_SQRT_2PI) - jnp.log1p(b) / 2
+        apart = (jnp.expm1(log_p) - jnp.expm1(log_cross)) / b
+        divergence = (apart + jnp.exp(log_k) - jnp.exp(log_cross)).sum(-1)
+        return jnp.where(q == 1, kl, divergence)
 
     def to_env(self, action: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         """Clip to the box."""
@@ -126,10 +155,21 @@ class TanhGaussian(struct.PyTreeNode):
         """KL of the underlying normals: tanh is a bijection and leaves it unchanged."""
         return self._base().kl(other._base())
 
+    def tsallis(self, other: TanhGaussian, q: Scalar) -> Float[Array, "*b"]:
+        """That of the underlying normals (unlike the KL, squashing would change it)."""
+        return self._base().tsallis(other._base(), q)
+
     def to_env(self, action: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         """tanh, then the box."""
         low, high = jnp.asarray(self.low), jnp.asarray(self.high)
         return low + (jnp.tanh(action) + 1) * 0.5 * (high - low)
+
+
+def tsallis_log(log_x: Float[Array, "*b"], q: Scalar) -> Float[Array, "*b"]:
+    """ln_q(x) = (x^(q-1) - 1)/(q-1) from ln x; ln x at q = 1 (MDPO's q', Tomar et al., 2022)."""
+    b = jnp.asarray(q - 1, log_x.dtype)
+    safe = jnp.where(b == 0, 1.0, b)
+    return jnp.where(b == 0, log_x, jnp.expm1(safe * log_x) / safe)
 
 
 def log_det_tanh(u: Float[Array, "*b"]) -> Float[Array, "*b"]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -108,6 +108,37 @@ def kl(adaptive: bool = True) -> Drift:
         return jnp.array(ctx.hp.kl_coef, jnp.float32) if adaptive else ()
 
     return Drift("kl", penalty, init, adapt)
+
+
+def mdpo(
+    schedule: Literal["linear", "constant"] = "linear",
+    divergence: Literal["kl", "tsallis"] = "kl",
+) -> Drift:
+    """Mirror descent policy optimisation (Tomar et al., 2022, sec. 4.1): KL(new || old) / t_k.
+
+    Note the direction: the KL of TRPO and of PPO's penalty is KL(old || new). With 'linear', t_k is
+    hp.mirror_step (1 - (k-1)/K) in iteration k = 0..K-1, as the released code counts: from 1 + 1/K
+    down to 2/K. 'tsallis' takes the Bregman divergence of Tsallis' negative entropy with q' =
+    hp.tsallis_q (see `distributions.Categorical.tsallis`; q' = 1 is the KL). The released code has
+    the mean of ln_q pi(a) - ln_q pi_old(a) at old actions there, which is no divergence: at q' = 1
+    it is -KL(old || new) in expectation and rewards going far.
+    """
+
+    def penalty(rule: Any, x: DriftInput, ctx: Any) -> Float[Array, "*b"]:
+        t = ctx.hp.mirror_step
+        if schedule == "linear":
+            t = t * mirror_schedule(x.progress)
+        if divergence == "tsallis":
+            return x.new.tsallis(x.old, ctx.hp.tsallis_q) / t  # pyright: ignore
+        return x.new.kl(x.old) / t  # pyright: ignore[reportArgumentType]
+
+    return Drift("mdpo_tsallis" if divergence == "tsallis" else "mdpo", penalty)
+
+
+def mirror_schedule(progress: Progress) -> Float[Array, ""]:
+    """t_k = 1 - (k - 1)/K in iteration k of K; a run beyond its horizon keeps the last, 2/K."""
+    unit = 1 / progress.horizon
+    return jnp.maximum(1 - progress.fraction + unit, 2 * unit)
 
 
 def dpo() -> Drift:

@@ -11,8 +11,9 @@ import pytest
 from ppo_tools import context, first_rollout, setup
 
 from rlsuite import metrics, registry
-from rlsuite.agents.online.ppo import Config, learning, losses, make
-from rlsuite.agents.online.ppo.state import Parts
+from rlsuite.agents.online.on_policy import losses
+from rlsuite.agents.online.on_policy.state import Parts
+from rlsuite.agents.online.ppo import Config, learning, make
 from rlsuite.errors import UsageError
 from rlsuite.types import Counters
 
@@ -105,7 +106,7 @@ def plain_start():
     return state, batch, a2c_gradient(agent, ctx, state, batch)
 
 
-@pytest.mark.parametrize("drift", ["clip", "kl", "dpo"])
+@pytest.mark.parametrize("drift", ["clip", "kl", "dpo", "mdpo", "mdpo_tsallis"])
 def test_first_gradient_is_a2cs_under_every_drift(drift, plain_start):
     state, batch, expected = plain_start
     agent, ctx = setup("CartPole-v1", **ONE_PASS, **PLAIN_SGD, drift=drift)
@@ -237,7 +238,7 @@ def test_traced_hyperparameters_never_recompile():
     assert set(report) >= {"train/return", "loss/policy", "loss/value", "policy/entropy"}
 
 
-@pytest.mark.parametrize("drift", ["clip", "kl", "kl_fixed", "dpo"])
+@pytest.mark.parametrize("drift", ["clip", "kl", "kl_fixed", "dpo", "mdpo", "mdpo_tsallis"])
 def test_no_traced_hyperparameter_is_baked_into_the_program(drift):
     """Two configurations that differ in all of them trace to the same program."""
     on = {"normalize_observations": True, "normalize_rewards": True, "drift": drift}

@@ -8,20 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rlsuite import drift
-from rlsuite.distributions import Distribution
-from rlsuite.drift import Drift, DriftInput, Progress
+from rlsuite.agents.online.on_policy.losses import Sample, policy_terms, standardize, value_loss
+from rlsuite.drift import Drift, Progress
 from rlsuite.networks import Output
-
-
-class Sample(NamedTuple):
-    """What the loss needs of each transition, all from the rollout: constants of the parameters."""
-
-    action: Array
-    log_prob: Float[Array, "*b"]
-    value: Float[Array, "*b"]
-    dist: Distribution
-    advantage: Float[Array, "*b"]
-    target: Float[Array, "*b"]
 
 
 class Terms(NamedTuple):
@@ -32,25 +21,6 @@ class Terms(NamedTuple):
     entropy: Float[Array, ""]
     kl: Float[Array, ""]
     clip_fraction: Float[Array, ""]
-
-
-def standardize(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """(x - mean) / (std + 1e-8)."""
-    return (x - x.mean()) / (x.std() + 1e-8)
-
-
-def value_loss(
-    value: Float[Array, "*b"],
-    old_value: Float[Array, "*b"],
-    target: Float[Array, "*b"],
-    clip_epsilon: Float[Array, ""] | float | None,
-) -> Float[Array, ""]:
-    """1/2 mean max[(V - R)^2, (V_old + clip(V - V_old, ±eps) - R)^2]; unclipped with None."""
-    error = jnp.square(value - target)
-    if clip_epsilon is not None:
-        clipped = old_value + jnp.clip(value - old_value, -clip_epsilon, clip_epsilon)
-        error = jnp.maximum(error, jnp.square(clipped - target))
-    return 0.5 * error.mean()
 
 
 def loss(
@@ -70,14 +40,11 @@ def loss(
     Returns:
       The loss and its terms; `kl` is the k3 estimate mean((r - 1) - ln r) of KL(old || new).
     """
-    hp, advantage = ctx.hp, x.advantage
+    hp = ctx.hp
     if static.advantage_normalization == "minibatch":
-        advantage = standardize(advantage)
-    log_ratio = out.dist.log_prob(x.action) - x.log_prob
-    seen = DriftInput(log_ratio, advantage, out.dist, x.dist, x.action, progress)
-    policy = -drift.surrogate(drift_, rule, seen, ctx).mean()
+        x = x._replace(advantage=standardize(x.advantage))
+    policy, entropy, log_ratio = policy_terms(out.dist, x, rule, progress, ctx, drift_)
     value = value_loss(out.value, x.value, x.target, hp.clip_epsilon if static.value_clip else None)
-    entropy = out.dist.entropy().mean()
     ratio = drift.ratio(log_ratio)
     terms = Terms(
         policy=policy,

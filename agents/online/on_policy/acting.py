@@ -1,4 +1,4 @@
-"""PPO's acting: the policy, and a rollout of N environments for T steps."""
+"""Acting of the on-policy agents: the policy, and a rollout of N environments for T steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray
 
-from rlsuite.agents.online.ppo.state import (
+from rlsuite.agents.online.on_policy.state import (
     Parts,
     Policy,
     Rollout,

@@ -1,4 +1,4 @@
-"""What PPO's functions pass around, and the small functions all of them use."""
+"""What the on-policy agents' functions pass around, and the small functions all of them use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class Policy(NamedTuple):
 
 
 class State(struct.PyTreeNode):
-    """Everything a run is: copy it and the run goes on from there, bit for bit."""
+    """Everything a run is: copy it and the run goes on from there, bit for bit.
+
+    `opt_state` is one optimiser's or several', as the agent's `start` makes it; `rule` the drift's.
+    """
 
     params: PyTree
     opt_state: PyTree
@@ -88,11 +91,18 @@ def normalized(parts: Parts, policy: Policy, obs: Array) -> Array:
 
 
 def optimizer(
-    parts: Parts, ctx: Context, fraction: Float[Array, ""]
+    parts: Parts, ctx: Context, rate: Float[Array, ""] | float, fraction: Float[Array, ""]
 ) -> optax.GradientTransformation:
-    """Adam with the annealed step size of this iteration."""
+    """Adam with the annealed step size of this iteration.
+
+    Args:
+      parts: with anneal_learning_rate and gradient_clip.
+      ctx: with Adam's numbers.
+      rate: the step size at the start of the run.
+      fraction: how much of the run is done.
+    """
     hp, s = ctx.hp, parts.static
-    rate = hp.learning_rate * (1 - fraction) if s.anneal_learning_rate else hp.learning_rate
+    rate = rate * (1 - fraction) if s.anneal_learning_rate else rate
     return optim.adam(
         rate, b1=hp.adam_b1, b2=hp.adam_b2, eps=hp.adam_epsilon,
         clip=s.gradient_clip, max_grad=hp.max_grad_norm,
