@@ -155,14 +155,7 @@ def value_step(
     core: Core, learner: Learner, *, batch: Batch, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Learner, Metrics]:
     """Q_i(s, a) toward r + discount V(s'); with a value network, V(s) toward min Q - charge too."""
-    critics, _ = learner.values
-    if core.static.value == "q":
-        next_value = soft_value(core, learner, learner.target, batch.next_obs, key, ctx)
-        v_target = None
-    else:
-        next_value = core.kind.value.apply(learner.target, batch.next_obs)
-        v_target = soft_value(core, learner, critics, batch.obs, key, ctx)
-    y = batch.reward + batch.discount * next_value
+    y, v_target = targets(core, learner, batch, key, ctx)
 
     def objective(values: tuple[PyTree, PyTree]) -> tuple[Float[Array, ""], Array]:
         q = core.kind.taken(values[0], batch.obs, batch.action)
@@ -176,6 +169,24 @@ def value_step(
     updates, opt = adam(ctx, ctx.hp.critic_learning_rate).update(grads, learner.values_opt)
     learner = learner.replace(values=optax.apply_updates(learner.values, updates), values_opt=opt)
     return learner, {"loss/critic": metrics.mean(loss), "value/q": metrics.mean(q)}
+
+
+def targets(
+    core: Core, learner: Learner, batch: Batch, key: PRNGKeyArray, ctx: Context
+) -> tuple[Float[Array, " b"], Float[Array, " b"] | None]:
+    """(r + discount V(s'), what a value network regresses on, if there is one).
+
+    V(s') is min Q'(s', a') less what the policy pays there (Haarnoja et al., 2018, 1812.05905,
+    eq. 5-6), or the value network's target (1801.01290, eq. 8); V(s) then regresses on
+    min Q(s, a) less what the policy pays (eq. 5), a ~ pi.
+    """
+    if core.static.value == "q":
+        next_value = soft_value(core, learner, learner.target, batch.next_obs, key, ctx)
+        v_target = None
+    else:
+        next_value = core.kind.value.apply(learner.target, batch.next_obs)
+        v_target = soft_value(core, learner, learner.values[0], batch.obs, key, ctx)
+    return batch.reward + batch.discount * next_value, v_target
 
 
 def soft_value(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -77,14 +78,17 @@ def gaussian(static: Any, obs_shape: tuple[int, ...], size: int) -> Kind:
     one = torso(static, obs_shape, lambda s: mlp.critic(critic_shape, s, size))
     value = torso(static, obs_shape, lambda s: mlp.critic(critic_shape, s, 0))
     critics = mlp.ensemble(one, 2)
+    return Kind(actor, critics, value, -float(size), partial(draw, actor, critics), critics.apply)
 
-    def expect(params: PyTree, q_params: PyTree, obs: Array, key: PRNGKeyArray) -> Soft:
-        dist = cast(TanhGaussian, actor.apply(params, obs))
-        raw = dist.sample(key)
-        q = critics.apply(q_params, obs, jnp.tanh(raw)).min(0)
-        return Soft(q, dist.log_prob(raw), dist, raw)
 
-    return Kind(actor, critics, value, -float(size), expect, critics.apply)
+def draw(
+    actor: Net, critics: Net, params: PyTree, q_params: PyTree, obs: Array, key: PRNGKeyArray
+) -> Soft:
+    """At one reparameterised action tanh(mu + sigma eps) for each observation."""
+    dist = cast(TanhGaussian, actor.apply(params, obs))
+    raw = dist.sample(key)
+    q = critics.apply(q_params, obs, jnp.tanh(raw)).min(0)
+    return Soft(q, dist.log_prob(raw), dist, raw)
 
 
 def categorical(static: Any, obs_shape: tuple[int, ...], n: int) -> Kind:
@@ -95,16 +99,20 @@ def categorical(static: Any, obs_shape: tuple[int, ...], n: int) -> Kind:
     value = torso(static, obs_shape, lambda s: mlp.critic(critic_shape, s, 0))
     critics = mlp.ensemble(torso(static, obs_shape, lambda s: mlp.critic(critic_shape, s, 0, n)), 2)
 
-    def expect(params: PyTree, q_params: PyTree, obs: Array, key: PRNGKeyArray) -> Soft:
-        dist = actor.apply(params, obs)
-        log_p = jax.nn.log_softmax(dist.logits)
-        p, q = jnp.exp(log_p), critics.apply(q_params, obs).min(0)
-        return Soft((p * q).sum(-1), (p * log_p).sum(-1), dist, jnp.zeros(0))
-
     def taken(q_params: PyTree, obs: Array, action: Array) -> Float[Array, "n b"]:
         return (critics.apply(q_params, obs) * jax.nn.one_hot(action, n)).sum(-1)
 
-    return Kind(actor, critics, value, math.log(n), expect, taken)
+    return Kind(actor, critics, value, math.log(n), partial(average, actor, critics), taken)
+
+
+def average(
+    actor: Net, critics: Net, params: PyTree, q_params: PyTree, obs: Array, key: PRNGKeyArray
+) -> Soft:
+    """Sums over all actions; nothing is drawn."""
+    dist = cast(Categorical, actor.apply(params, obs))
+    log_p = jax.nn.log_softmax(dist.logits)
+    p, q = jnp.exp(log_p), critics.apply(q_params, obs).min(0)
+    return Soft((p * q).sum(-1), (p * log_p).sum(-1), dist, jnp.zeros(0))
 
 
 def torso(static: Any, obs_shape: tuple[int, ...], build: Callable[[tuple[int, ...]], Net]) -> Net:
@@ -112,9 +120,8 @@ def torso(static: Any, obs_shape: tuple[int, ...], build: Callable[[tuple[int, .
     if getattr(static, "network", "mlp") == "mlp":
         return build(obs_shape)
     conv = networks.Conv(static.init)
-    features = jax.eval_shape(lambda x: conv.init_with_output(jax.random.key(0), x)[0],
-                              jnp.zeros(obs_shape)).shape  # fmt: skip
-    head = build(features)
+    height, width, _ = obs_shape
+    head = build(((height - 2) * (width - 2) * 16,))
 
     def init(key: PRNGKeyArray) -> PyTree:
         conv_key, head_key = jax.random.split(key)

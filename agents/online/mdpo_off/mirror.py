@@ -1,0 +1,77 @@
+"""What MDPO's policy pays: the entropy's price, and one for leaving its older self."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from rlsuite.agents.online.sac.core import Regularizer
+from rlsuite.agents.online.sac.kinds import Soft
+from rlsuite.distributions import TanhGaussian, tsallis_log
+from rlsuite.mlp import Net
+from rlsuite.types import Context
+
+Scalar = float | Float[Array, ""]
+
+
+def regularizer(actor: Net, refresh_period: int) -> Regularizer:
+    """MDPO's charges; the state is pi_k's parameters."""
+    return Regularizer(
+        init=partial(jax.tree.map, jnp.copy),
+        policy=partial(policy_charge, actor),
+        value=lambda soft, alpha, ctx: alpha * q_log(soft.dist, soft.raw, ctx.hp.tsallis),
+        refresh=partial(refresh, refresh_period),
+    )
+
+
+def policy_charge(
+    actor: Net, old: PyTree, soft: Soft, obs: Array, alpha: Scalar, ctx: Context
+) -> Float[Array, " b"]:
+    """(1/t) ln_q pi(a|s) + q' (lambda - 1/t) ln_q pi_k(a|s), and the heads' regularisation.
+
+    Tomar et al., 2022, eq. 18 and appendix, as the released code has it. The gradient goes through
+    a in both terms; pi_k's parameters are constant. 1/t = lambda, q' = 1: lambda ln pi(a|s).
+
+    Args:
+      actor: the policy's network.
+      old: pi_k's parameters.
+      soft: a policy's draw; carries the gradient.
+      obs: where it was drawn.
+      alpha: lambda.
+      ctx: with kl_coef, tsallis and regularization.
+    """
+    hp, dist = ctx.hp, cast(TanhGaussian, soft.dist)
+    new_log = q_log(dist, soft.raw, hp.tsallis)
+    old_log = q_log(actor.apply(old, obs), soft.raw, hp.tsallis)
+    size = jnp.square(dist.loc).mean() + jnp.square(dist.log_std).mean()
+    return (
+        hp.kl_coef * new_log
+        + hp.tsallis * (alpha - hp.kl_coef) * old_log
+        + hp.regularization * size
+    )
+
+
+def q_log(dist: Any, raw: Float[Array, "b d"], tsallis: Scalar) -> Float[Array, " b"]:
+    """sum_j ln_q p_j(a_j), q = 2 - q': of each action dimension's density, as the code does.
+
+    ln_q(x) = (x^(1-q) - 1)/(1-q). The code holds densities above 1e-6 and loses their gradient
+    below; here logarithms are carried and nothing is cut.
+
+    Args:
+      dist: a tanh-normal.
+      raw: actions before tanh.
+      tsallis: q'.
+    """
+    # A trailing axis makes every dimension a distribution of its own.
+    apart = jax.tree.map(lambda x: x[..., None], dist)
+    return tsallis_log(apart.log_prob(raw[..., None]), tsallis).sum(-1)
+
+
+def refresh(period: int, old: PyTree, actor: PyTree, updates: Int[Array, ""]) -> PyTree:
+    """pi_k <- pi at every `period`-th gradient step."""
+    due = updates % period == 0
+    return jax.tree.map(lambda k, now: jnp.where(due, now, k), old, actor)
