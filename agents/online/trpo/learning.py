@@ -1,0 +1,86 @@
+"""TRPO's learning: one step of the policy inside the trust region, then the value function."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
+
+from rlsuite import metrics
+from rlsuite.agents.online.on_policy import apart, learning
+from rlsuite.agents.online.on_policy.learning import Batch
+from rlsuite.agents.online.on_policy.losses import policy_terms
+from rlsuite.agents.online.on_policy.state import Parts, Rollout, State
+from rlsuite.agents.online.trpo import trust_region
+from rlsuite.agents.online.trpo.trust_region import Search
+from rlsuite.distributions import Distribution
+from rlsuite.metrics import Metrics
+from rlsuite.types import Context
+
+
+def learn(parts: Parts, state: State, batch: Rollout, ctx: Context) -> tuple[State, Metrics]:
+    """Advantages over the whole rollout, one step of the policy, `value_epochs` passes of V."""
+    state, seen = apart.prepare(parts, state, batch, ctx)
+    policy, found, step = improve(parts, state, ctx, seen)
+    value, opt_state, value_loss = apart.fit_value(parts, state, ctx, seen, state.opt_state)
+    new = learning.finish(parts, state, batch, apart.join(policy, value), opt_state)
+    entropy = apart.distribution(parts, value, seen, policy).entropy()
+    own = {
+        "loss/policy": metrics.mean(-found.surrogate),
+        "loss/value": metrics.mean(value_loss),
+        "policy/entropy": metrics.mean(entropy),
+        "policy/kl": metrics.mean(found.kl),
+        "policy/kl_max": metrics.Max(found.kl),
+        "policy/line_search": metrics.mean(found.accepted),
+        "policy/step_scale": metrics.mean(found.scale),
+        "policy/step_norm": metrics.mean(found.scale * step),
+    }
+    return new, learning.report(batch, seen.sample, own)
+
+
+def improve(
+    parts: Parts, state: State, ctx: Context, seen: Batch
+) -> tuple[PyTree, Search, Float[Array, ""]]:
+    """max E[r A] + c_e H subject to E[KL(old || new)] <= max_kl (Schulman et al., 2015, eq. 14).
+
+    Args:
+      parts, state, ctx: the run's; the old policy is that of `state`.
+      seen: the flat batch; advantages and the old policy are constants.
+
+    Returns:
+      (the policy's weights, what the line search found, the length of the full step).
+    """
+    hp, s = ctx.hp, parts.static
+    old, value = apart.split(state.params)
+    theta, unravel = ravel_pytree(old)
+
+    def distribution(seen: Batch, theta: Array) -> Distribution:
+        return apart.distribution(parts, value, seen, unravel(theta))
+
+    def surrogate(dist: Distribution) -> Float[Array, ""]:
+        progress = learning.progress(state, ctx)
+        terms = policy_terms(dist, seen.sample, state.rule, progress, ctx, parts.drift)
+        return hp.entropy_coef * terms.entropy - terms.loss
+
+    def measure(theta: Array) -> tuple[Array, Array]:
+        dist = distribution(seen, theta)
+        return surrogate(dist), mean_kl(seen.sample.dist, dist)
+
+    slope = jax.grad(lambda theta: surrogate(distribution(seen, theta)))(theta)
+    fewer = jax.tree.map(lambda x: x[:: s.fisher_every], seen)
+    fisher = trust_region.fisher_product(partial(distribution, fewer), mean_kl, theta)
+    step = trust_region.natural_step(
+        lambda v: fisher(v) + hp.damping * v, slope, hp.max_kl, s.cg_iterations, hp.cg_tolerance
+    )
+    found = trust_region.line_search(
+        measure, theta, step, hp.max_kl, hp.backtrack_factor, s.backtrack_steps
+    )
+    return unravel(found.theta), found, jnp.linalg.norm(step)
+
+
+def mean_kl(old: Distribution, new: Distribution) -> Float[Array, ""]:
+    """E[KL(old || new)], summed over action dimensions."""
+    return old.kl(new).mean()  # pyright: ignore[reportArgumentType]
