@@ -17,5 +17,8 @@ ROWS = [
     ExperimentRow(
         "ppo_sweep", f"{_PACKAGE}.ppo_sweep", "entropy coefficient x learning rate on CartPole-v1"
     ),
+    ExperimentRow(
+        "sac", f"{_PACKAGE}.sac", "SAC, MDPO off-policy and TD3 on Pendulum-v1, 16 seeds"
+    ),
     ExperimentRow("thousand_seeds", f"{_PACKAGE}.thousand_seeds", "1,024 seeds in one command"),
 ]

@@ -25,15 +25,27 @@ PUBLISHED_FOR = {
 }
 # Names that several agents use for other environments.
 PUBLISHED_FOR_AGENT = {
+    ("mdpo", "loaded"): "mujoco:Hopper-v4",
+    ("mdpo", "minimal"): "mujoco:Hopper-v4",
+    ("trpo", "loaded"): "mujoco:Hopper-v4",
+    ("trpo", "minimal"): "mujoco:Hopper-v4",
+    ("trpo", "policy-gradients-jax"): "mujoco:Hopper-v4",
     ("td3", "authors"): "mujoco:Hopper-v4",
     ("td3", "cleanrl"): "mujoco:Hopper-v4",
+    ("sac", "cleanrl"): "mujoco:Hopper-v4",
+    ("sac", "cleanrl-minatar"): "Breakout-MinAtar",
+    ("sac", "mdpo-authors"): "mujoco:Hopper-v4",
     ("ddpg", "ourddpg"): "mujoco:Hopper-v4",
     ("ddpg", "cleanrl"): "mujoco:Hopper-v4",
 }
 RUN = {
     "ppo": ("purejaxrl", "CartPole-v1"),
+    "mdpo": ("classic", "CartPole-v1"),
+    "trpo": ("classic", "Pendulum-v1"),
     "td3": ("rejax", "Pendulum-v1"),
     "ddpg": ("sb3-zoo", "Pendulum-v1"),
+    "sac": ("rejax", "CartPole-v1"),
+    "mdpo-off": ("pendulum", "Pendulum-v1"),
 }
 CONTINUOUS = ("mujoco:", "brax:", "Pendulum", "MountainCarContinuous")
 PRESETS = [(row, name) for row in registry.agents().values() for name in row.load_presets()]
@@ -47,7 +59,9 @@ def environments(row: registry.AgentRow, name: str) -> list[str]:
 
 
 def stand_in(env_id: str) -> Any:
-    """A small environment with the same kind of actions."""
+    """A small environment with the same kind of actions (and images)."""
+    if env_id.endswith("-MinAtar"):
+        return registry.make_env(env_id)
     continuous = env_id.startswith(CONTINUOUS)
     return registry.make_env("Probe-BestAction" + "-Continuous" * continuous)
 

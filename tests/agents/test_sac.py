@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -188,9 +189,7 @@ def test_q1_or_the_minimum():
         learner = started(core, ctx)
         q1, q2 = learner.values[0]
         other = learner.replace(values=((q1, jax.tree.map(lambda x: 0 * x - 9, q2)), ()))
-        phase = jax.jit(
-            lambda it, c=core, x=ctx: soft.actor_phase(c, it, batch=batch, key=KEY, ctx=x)
-        )
+        phase = jax.jit(partial(soft.actor_phase, core, batch=batch, key=KEY, ctx=ctx))
         outcome[choice] = changed(*(phase(it)[0].policy.actor for it in (learner, other)))
     assert outcome == {"q1": False, "min": True}
 

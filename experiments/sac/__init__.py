@@ -1,0 +1,1 @@
+"""SAC and MDPO off-policy: Pendulum, and MuJoCo at two scales."""
