@@ -4,6 +4,7 @@ A row's spaces are those without options. gymnax's MNISTBandit-bsuite is left ou
 images when it is built.
 """
 
+from rlsuite.envs import brax_rows
 from rlsuite.envs.mujoco import specs
 from rlsuite.registry import EnvFamily, EnvRow, Space
 
@@ -122,5 +123,6 @@ ROWS: list[EnvRow | EnvFamily] = [
     *_probe("DelayedReward", 2, None),
     *_probe("Memory", 2, None, "delay"),
     *specs.rows(),
+    *brax_rows.ROWS,
     EnvFamily("gym:", "rlsuite.envs.gym_rows:row"),
 ]  # fmt: skip
