@@ -2,7 +2,7 @@
 
 gymnax's own pictures are matplotlib figures, a tenth of a second each. Here classic control is
 drawn by Gymnasium's renderers, put into the state to be shown, and everything that is a grid by a
-table of colours.
+table of colours; an environment with a `drawer()` of its own draws itself.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def drawer(env: Environment) -> Draw:
     Raises:
       UsageError: no picture is known for it, or the package that draws is missing.
     """
+    if hasattr(env, "drawer"):
+        return env.drawer()  # pyright: ignore[reportAttributeAccessIssue]
     if env.id in CLASSIC_CONTROL:
         return _classic_control(env.id)
     if env.id in ("FourRooms-misc", "MetaMaze-misc"):
@@ -57,7 +59,7 @@ def drawer(env: Environment) -> Draw:
         return lambda state, obs: colour(obs.reshape(*shape[:2], -1))
     raise UsageError(
         f"{env.id} cannot be drawn: classic control, mazes, observations that are grids (MinAtar, "
-        "Catch, DeepSea, Pong) and gym: environments can"
+        "Catch, DeepSea, Pong), mujoco: and gym: environments can"
     )
 
 

@@ -15,6 +15,7 @@ run on.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -93,14 +94,24 @@ def pure_call(
     Returns:
       What the function returned, without the axis of rows.
     """
-    ranks = [jnp.ndim(arg) for arg in args]
+    fill, convert = _adapters(function, results, tuple(jnp.ndim(arg) for arg in args))
+    if jax.default_backend() == "cpu":
+        return buffer_callback(fill, results, vmap_method="broadcast_all")(*args)
+    return jax.pure_callback(convert, results, *args, vmap_method="broadcast_all")
+
+
+# Cached, because jax compiles a call outside of jit once for each function that it meets.
+@functools.lru_cache(maxsize=64)
+def _adapters(
+    function: HostFunction, results: tuple[jax.ShapeDtypeStruct, ...], ranks: tuple[int, ...]
+) -> tuple[Callable[..., None], Callable[..., tuple[np.ndarray, ...]]]:
+    """The function as `buffer_callback` and as `pure_callback` want it."""
 
     def rows(arrays: Sequence[Any]) -> tuple[tuple[int, ...], tuple[np.ndarray, ...]]:
         views = [np.asarray(array) for array in arrays]
         lead = views[0].shape[: views[0].ndim - ranks[0]]
-        shapes = (view.shape[len(lead) :] for view in views)
-        flat = (v.reshape(math.prod(lead), *s) for v, s in zip(views, shapes, strict=True))
-        return lead, tuple(flat)
+        count, skip = math.prod(lead), len(lead)
+        return lead, tuple(view.reshape(count, *view.shape[skip:]) for view in views)
 
     def fill(_: Any, out: tuple[Any, ...], *buffers: Any) -> None:
         for target, value in zip(out, function(*rows(buffers)[1]), strict=True):
@@ -112,6 +123,4 @@ def pure_call(
         values = zip(function(*flat), results, strict=True)
         return tuple(np.asarray(v, r.dtype).reshape(*lead, *r.shape) for v, r in values)
 
-    if jax.default_backend() == "cpu":
-        return buffer_callback(fill, results, vmap_method="broadcast_all")(*args)
-    return jax.pure_callback(convert, results, *args, vmap_method="broadcast_all")
+    return fill, convert

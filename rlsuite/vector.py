@@ -8,6 +8,9 @@ How a finished copy gets its next initial state is named and recorded with every
   full    a fresh reset, drawn for the copies that ended (the default);
   pool    one of K reset states drawn at the start of the rollout, for simulators with dear resets;
   cached  the copy's own first state, again and again: what brax does, kept for comparison.
+
+Where resets are dear, an environment may bring `reset_rows(keys[n], wanted[n], params)`: its own
+`reset` under `vmap`, but rows that are not wanted may hold anything of the right shape.
 """
 
 from __future__ import annotations
@@ -104,8 +107,17 @@ def make(
     return VectorEnv(num_envs, strategy, reset, step, refresh)
 
 
-def _draw(env: Environment, n: int, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
-    return jax.vmap(env.reset, in_axes=(0, None))(jax.random.split(key, n), params)
+def _draw(
+    env: Environment,
+    n: int,
+    key: PRNGKeyArray,
+    params: EnvParams,
+    wanted: Bool[Array, " n"] | None = None,
+) -> tuple[EnvState, Array]:
+    keys = jax.random.split(key, n)
+    if wanted is not None and hasattr(env, "reset_rows"):
+        return env.reset_rows(keys, wanted, params)  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.vmap(env.reset, in_axes=(0, None))(keys, params)
 
 
 def _reset(
@@ -169,7 +181,7 @@ def _auto_reset(
 
     def fresh() -> tuple[EnvState, Array]:
         if strategy == "full":
-            new = _draw(env, n, key, params)
+            new = _draw(env, n, key, params, done)
         elif strategy == "pool":
             rows = jax.random.randint(key, (n,), 0, jax.tree.leaves(pool)[0].shape[0])
             new = jax.tree.map(lambda x: x[rows], pool)

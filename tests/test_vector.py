@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium import spaces
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from rlsuite import vector
 from rlsuite.types import Environment, TimeStep
@@ -208,3 +208,32 @@ def test_an_environment_may_bring_its_own_vector_form() -> None:
             return own
 
     assert vector.make(Own(), 7) is own
+
+
+class Thrifty(Counter):
+    """Resets only the rows that are wanted, and leaves nonsense in the others."""
+
+    def reset_rows(
+        self, keys: Key[Array, " n"], wanted: Array, params: Array
+    ) -> tuple[CounterState, Array]:
+        state, obs = jax.vmap(self.reset, in_axes=(0, None))(keys, params)
+        nonsense = CounterState(state.time - 7, state.name * 0 - 1, keys)
+        state = jax.tree.map(lambda a, b: vector.select(wanted, a, b), state, nonsense)
+        return state, vector.select(wanted, obs, jnp.full_like(obs, jnp.nan))
+
+
+def test_resetting_only_the_finished_rows_changes_nothing() -> None:
+    actions = jnp.array([[0, 1, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
+
+    def run(env: Any) -> tuple[Any, Any]:
+        envs = vector.make(env, N)
+        state, _ = envs.reset(jax.random.key(1), env.default_params)
+        step, outs = jax.jit(envs.step), []
+        for t, row in enumerate(actions):
+            state, out = step(jax.random.key(t), state, row, env.default_params)
+            outs.append(out)
+        state = state.replace(env=state.env._replace(key=jax.random.key_data(state.env.key)))
+        return state, outs
+
+    plain, thrifty = run(Counter()), run(Thrifty())
+    jax.tree.map(np.testing.assert_array_equal, plain, thrifty)

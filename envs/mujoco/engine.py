@@ -19,6 +19,7 @@ import numpy as np
 from rlsuite.envs.mujoco.library import mj, model_path
 from rlsuite.envs.mujoco.specs import Spec
 from rlsuite.envs.mujoco.task import Facts, Physics, Task
+from rlsuite.errors import UsageError, nearest
 
 # Everything a step depends on, and the solver's starting point: without it results differ by the
 # solver's tolerance.
@@ -35,6 +36,9 @@ class Engine:
       spec: what to load.
       task: what to compute.
       options: all of the task's, by name.
+
+    Raises:
+      UsageError: the main body is none of the model's.
     """
 
     def __init__(self, spec: Spec, task: Task, options: dict[str, Any]) -> None:
@@ -42,6 +46,7 @@ class Engine:
         self.model = mj.MjModel.from_xml_path(str(model_path(spec.xml)))
         self._skip = int(options.get("frame_skip", spec.frame_skip))
         self.facts = gather(self.model, spec.version, self._skip, options)
+        _check_body(spec.id, self.facts)
         self._reads = task.reads(self.facts)
         self._post = "cfrc_ext" in self._reads
         self._spare: deque[Any] = deque()
@@ -142,6 +147,13 @@ class Engine:
             yield data
         finally:
             self._spare.append(data)
+
+
+def _check_body(task_id: str, c: Facts) -> None:
+    body = getattr(c.options, "main_body", 1)
+    if body not in (c.bodies if isinstance(body, str) else c.bodies.values()):
+        known = nearest(str(body), c.bodies)
+        raise UsageError(f"{task_id}: main_body: the model has no body {body!r}: {known}")
 
 
 def gather(model: Any, version: int, skip: int, options: dict[str, Any]) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,15 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from gymnasium import spaces
-from jaxtyping import Array, Bool, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray, UInt32
 
 from rlsuite.envs import host
 from rlsuite.envs.mujoco.engine import Engine
 from rlsuite.envs.mujoco.options import settle
 from rlsuite.envs.mujoco.specs import SPECS
-from rlsuite.envs.mujoco.task import Facts
 from rlsuite.envs.mujoco.tasks import TASKS
-from rlsuite.errors import UsageError, nearest
 from rlsuite.types import EnvParams, EnvState, TimeStep
 
 
@@ -46,7 +45,6 @@ class MujocoEnv:
         self.id = env_id
         self.options = settle(spec, options)
         self.engine = Engine(spec, TASKS[spec.task, spec.version], self.options)
-        _check_body(env_id, self.options, self.engine.facts)
         self.time_limit: int | None = self.options["time_limit"]
         self.default_params: EnvParams = ()
         obs, bound = self.engine.obs_size, spec.bound
@@ -63,7 +61,7 @@ class MujocoEnv:
         return self._reset(key, jnp.array(True))
 
     def reset_rows(
-        self, keys: PRNGKeyArray, wanted: Bool[Array, " n"], params: EnvParams
+        self, keys: Key[Array, " n"], wanted: Bool[Array, " n"], params: EnvParams
     ) -> tuple[EnvState, Array]:
         """`reset` of the wanted rows; the others hold zeros. See `rlsuite.vector`."""
         return jax.vmap(self._reset)(keys, wanted)
@@ -85,13 +83,12 @@ class MujocoEnv:
         truncated = (steps >= self.time_limit) & ~terminated
         return MujocoState(bits, steps), TimeStep(obs, reward, terminated, truncated, {})
 
+    def drawer(self) -> Callable[[EnvState, np.ndarray], np.ndarray]:
+        """How to draw a state; see `rlsuite.envs.drawing`."""
+        # Here, not above: a run that draws nothing should not look for a way to.
+        from rlsuite.envs.mujoco import draw
 
-def _check_body(env_id: str, options: dict[str, Any], facts: Facts) -> None:
-    body = options.get("main_body", 1)
-    known = facts.bodies if isinstance(body, str) else facts.bodies.values()
-    if body not in known:
-        names = nearest(str(body), facts.bodies)
-        raise UsageError(f"{env_id}: main_body: the model has no body {body!r}: {names}")
+        return draw.drawer(self.id, self.engine)
 
 
 def make(env_id: str, **options: Any) -> MujocoEnv:

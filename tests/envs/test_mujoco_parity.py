@@ -1,22 +1,16 @@
-"""Every task against Gymnasium's own environment, from copied states and over free episodes.
-
-Gymnasium refuses to make Pusher-v4 on MuJoCo 3 and later, because the object slides differently
-there. Its definition is compared all the same: its class is built with the version check told that
-MuJoCo is older.
-"""
+"""Every task against Gymnasium's own environment, from copied states and over free episodes."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import gymnasium
 import mujoco
 import numpy as np
 import pytest
+from mujoco_reference import reference
 
 from rlsuite.envs.mujoco.engine import STATE, Engine
 from rlsuite.envs.mujoco.options import settle
@@ -28,16 +22,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date")
 # What float32 rounds by, of numbers that agree to 1e-12.
 ROUNDING = 2.0**-23
 QUICK_STEPS = 60
-
-
-def reference(spec: Spec, **options: Any) -> Any:
-    """Gymnasium's environment without its time limit and checks."""
-    name = f"{spec.task}-v{spec.version}"
-    if name != "Pusher-v4":
-        return gymnasium.make(name, disable_env_checker=True, **options).unwrapped
-    with mock.patch("mujoco.__version__", "2.3.7"):
-        module = importlib.import_module("gymnasium.envs.mujoco.pusher_v4")
-        return module.PusherEnv(**options)
 
 
 def engine(spec: Spec, **options: Any) -> Engine:
