@@ -56,7 +56,7 @@ def test_what_cannot_be_drawn_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(draw, "_context", fail)
     with pytest.raises(UsageError, match="mujoco:Hopper-v5 cannot be drawn: no way of drawing"):
         drawer(registry.make_env("mujoco:Hopper-v5"))
-    with pytest.raises(UsageError, match="cannot be drawn: .*mujoco: and gym:"):
+    with pytest.raises(UsageError, match=r"cannot be drawn: .*mujoco: and gym:"):
         drawer(make_probe("Probe-Memory"))
 
 
