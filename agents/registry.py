@@ -6,7 +6,17 @@ ROWS = [
     AgentRow(
         name="ppo",
         module="rlsuite.agents.online.ppo",
-        summary="Proximal Policy Optimization: clip, KL penalty or DPO drift; MLP, CNN or GRU",
+        summary="Proximal Policy Optimization: clip, KL, DPO or MDPO drift; MLP, CNN or GRU",
+    ),
+    AgentRow(
+        name="mdpo",
+        module="rlsuite.agents.online.mdpo",
+        summary="Mirror Descent Policy Optimization, on-policy: m steps under KL(new || old)",
+    ),
+    AgentRow(
+        name="trpo",
+        module="rlsuite.agents.online.trpo",
+        summary="Trust Region Policy Optimization: natural gradient, KL bound, line search",
     ),
     AgentRow(
         name="mdpo-off",

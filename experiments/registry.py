@@ -10,6 +10,9 @@ ROWS = [
         "classic_control", f"{_PACKAGE}.classic_control", "PPO and DPO on five tasks, 32 seeds"
     ),
     ExperimentRow(
+        "mdpo", f"{_PACKAGE}.mdpo", "on-policy MDPO: m in 1, 5, 10, 20 on classic control, 64 seeds"
+    ),
+    ExperimentRow(
         "ppo_minatar",
         f"{_PACKAGE}.ppo_minatar",
         "PPO on four MinAtar games, gymnax-blines' settings",

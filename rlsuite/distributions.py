@@ -107,9 +107,9 @@ class Gaussian(struct.PyTreeNode):
         """
         b = jnp.asarray(q - 1, self.loc.dtype)
         kl, b = self.kl(other), jnp.where(b == 0, 1.0, b)  # at b = 0 the KL is selected below
-        inflated = 1 + b * jnp.exp(2 * (self.log_std - other.log_std))
-        distance = ((self.loc - other.loc) * jnp.exp(-other.log_std)) ** 2 / inflated
-        log_cross = -b * (other.log_std + _LOG_SQRT_2PI + distance / 2) - jnp.log(inflated) / 2
+        inflated = b * jnp.exp(2 * (self.log_std - other.log_std))
+        distance = ((self.loc - other.loc) * jnp.exp(-other.log_std)) ** 2 / (1 + inflated)
+        log_cross = -b * (other.log_std + _LOG_SQRT_2PI + distance / 2) - jnp.log1p(inflated) / 2
         log_p = -b * (self.log_std + _LOG_SQRT_2PI) - jnp.log1p(b) / 2
         log_k = -b * (other.log_std + _LOG_SQRT_2PI) - jnp.log1p(b) / 2
         apart = (jnp.expm1(log_p) - jnp.expm1(log_cross)) / b

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite.distributions import Categorical, Gaussian, TanhGaussian, log_det_tanh
+from rlsuite.distributions import Categorical, Gaussian, TanhGaussian, log_det_tanh, tsallis_log
 
 
 def normal(loc: float, std: float, kind: Any = Gaussian) -> Any:
@@ -104,3 +104,41 @@ def test_a_stacked_rollout_of_distributions_flattens(kind):
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[jnp.array([3, 19])], dist)
     np.testing.assert_allclose(flat.to_env(jnp.full((2, 2), 99.0)), [[1, 2], [1, 2]])
     assert [leaf.shape for leaf in jax.tree.leaves(dist)] == [(5, 4, 2)] * 2
+
+
+@pytest.mark.parametrize(
+    ("q", "of_fifth", "of_four_fifths"),
+    [(1.0, -1.609438, -0.223144), (1.5, -1.105573, -0.211146), (2.0, -0.8, -0.2)],
+)
+def test_tsallis_logarithm_worked_numbers(q, of_fifth, of_four_fifths):
+    got = tsallis_log(jnp.log(jnp.array([0.2, 0.8])), q)
+    np.testing.assert_allclose(got, [of_fifth, of_four_fifths], atol=1e-6)
+
+
+@pytest.mark.parametrize("q", [1.0, 1.0 + 1e-6, 1.3, 2.0])
+def test_tsallis_divergences_against_their_definition(q):
+    """Bregman's: psi(p) - psi(k) - psi'(k) (p - k) with psi(p) = p ln_q p, by quadrature."""
+
+    def bregman(p: Any, k: Any) -> Any:
+        b = max(q - 1, 1e-9)
+        psi_p, psi_k = ((x * (x**b - 1) / b) for x in (p, k))
+        return psi_p - psi_k - ((1 + b) * k**b - 1) / b * (p - k)
+
+    x = np.linspace(-12, 12, 200_001)
+    density = [np.exp(-0.5 * ((x - m) / s) ** 2) / s / math.sqrt(2 * math.pi) for m, s in
+               ((0.4, 0.7), (-0.2, 1.1))]  # fmt: skip
+    expected = bregman(*density).sum() * (x[1] - x[0])
+    for kind in (Gaussian, TanhGaussian):
+        got = normal(0.4, 0.7, kind).tsallis(normal(-0.2, 1.1, kind), q)
+        np.testing.assert_allclose(got, expected, rtol=1e-4)
+    p, k = np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3])
+    got = Categorical(jnp.log(jnp.asarray(p))).tsallis(Categorical(jnp.log(jnp.asarray(k))), q)
+    np.testing.assert_allclose(got, bregman(p, k).sum(), rtol=1e-4)
+
+
+def test_tsallis_stays_finite_where_the_old_policy_is_certain():
+    sure, unsure = Categorical(jnp.array([0.0, -200.0])), Categorical(jnp.array([-3.0, 3.0]))
+    for q in (1.5, 2.0):
+        slope = jax.grad(lambda x, q=q: Categorical(x).tsallis(sure, q))(unsure.logits)
+        assert np.isfinite(slope).all()
+        assert float(unsure.tsallis(sure, q)) > 0.5

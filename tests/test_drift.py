@@ -13,10 +13,14 @@ from rlsuite.drift import DriftInput, Progress
 from rlsuite.types import Context, Hyper
 
 HP = Hyper(
-    {"clip_epsilon": 0.2, "kl_coef": 1.0, "kl_target": 0.01, "dpo_alpha": 2.0, "dpo_beta": 0.6}
-)
+    {"clip_epsilon": 0.2, "kl_coef": 1.0, "kl_target": 0.01, "dpo_alpha": 2.0, "dpo_beta": 0.6,
+     "mirror_step": 1.0, "tsallis_q": 1.5}
+)  # fmt: skip
 CTX = Context(HP, None, jnp.int32(10))
-ALL = [drifts.clip(), drifts.kl(), drifts.kl(adaptive=False), drifts.dpo(), drifts.none()]
+ALL = [
+    drifts.clip(), drifts.kl(), drifts.kl(adaptive=False), drifts.dpo(), drifts.none(),
+    drifts.mdpo(), drifts.mdpo("constant"), drifts.mdpo(divergence="tsallis"),
+]  # fmt: skip
 
 
 def seen(log_ratio, advantage, new=None, old=None):
@@ -147,3 +151,39 @@ def test_none_is_the_plain_surrogate():
     log_ratio, advantage = GRID
     expected = jnp.exp(log_ratio) * advantage
     np.testing.assert_array_equal(objective(drifts.none(), *GRID), expected)
+
+
+def test_mdpo_is_the_closed_form_from_new_to_old():
+    """The other direction than PPO's penalty: .806853 where that has .318147."""
+    old = Gaussian(jnp.zeros((3, 1)), jnp.zeros((3, 1)), (-1.0,), (1.0,))
+    new = old.replace(log_std=jnp.full((3, 1), np.log(2.0)))
+    x = seen(jnp.zeros(3), jnp.ones(3), new, old)
+    ctx = CTX._replace(hp=HP.replace(mirror_step=0.25, tsallis_q=1.0))
+    fixed = drifts.mdpo("constant")
+    np.testing.assert_allclose(fixed.penalty((), x, ctx), 4 * 0.806853, rtol=1e-5)
+    tsallis = drifts.mdpo("constant", "tsallis")
+    np.testing.assert_allclose(tsallis.penalty((), x, ctx), 4 * 0.806853, rtol=1e-5)
+    # In the first of 10 iterations t is 1.1 times as large.
+    np.testing.assert_allclose(drifts.mdpo().penalty((), x, ctx), 4 * 0.806853 / 1.1, rtol=1e-5)
+
+
+def test_the_mirror_schedule_counts_as_the_released_code():
+    """t_k = 1 - (k - 1)/K: from 1 + 1/K to 2/K, and never less."""
+    steps = [
+        float(drifts.mirror_schedule(Progress(jnp.float32(k / 8), jnp.float32(8))))
+        for k in (0, 1, 4, 7, 8, 100)
+    ]
+    np.testing.assert_allclose(steps, [1.125, 1, 0.625, 0.25, 0.25, 0.25], rtol=1e-6)
+
+
+@pytest.mark.parametrize("divergence", ["kl", "tsallis"])
+def test_mdpo_is_flat_and_zero_at_the_old_policy_and_positive_elsewhere(divergence):
+    drift, logits = drifts.mdpo("constant", divergence), jnp.array([[0.3, -1.0, 0.5]])
+
+    def penalty(new):
+        x = seen(jnp.zeros(1), jnp.ones(1), Categorical(new), Categorical(logits))
+        return drift.penalty((), x, CTX).sum()
+
+    np.testing.assert_allclose(penalty(logits), 0, atol=1e-6)
+    np.testing.assert_allclose(jax.grad(penalty)(logits), 0, atol=1e-6)
+    assert float(penalty(logits + jnp.array([0.5, 0.0, 0.0]))) > 1e-3

@@ -34,7 +34,7 @@ def learn(parts: Parts, state: State, batch: Rollout, ctx: Context) -> tuple[Sta
         "policy/entropy": metrics.mean(entropy),
         "policy/kl": metrics.mean(found.kl),
         "policy/kl_max": metrics.Max(found.kl),
-        "policy/line_search": metrics.mean(found.accepted),
+        "policy/line_search": metrics.mean(found.accepted.astype(jnp.float32)),
         "policy/step_scale": metrics.mean(found.scale),
         "policy/step_norm": metrics.mean(found.scale * step),
     }

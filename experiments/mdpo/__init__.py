@@ -1,0 +1,1 @@
+"""Mirror Descent Policy Optimization: grids of its comparisons, published numbers."""
