@@ -12,8 +12,9 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-# Heads of up to this many outputs are multiplied as g^T x.
-THIN = 8
+# Heads of up to this many outputs are multiplied as g^T x: on 256 rows of 256 six times faster for 12
+# outputs (16 us), three times for 34.
+THIN = 48
 
 
 def dot_general(

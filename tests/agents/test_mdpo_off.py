@@ -93,7 +93,7 @@ def test_at_home_without_entropy_the_loss_is_q1():
     np.testing.assert_allclose(*loss(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("value", ["q", "v"])
+@pytest.mark.parametrize("value", ["q", pytest.param("v", marks=pytest.mark.slow)])
 def test_with_one_over_t_equal_lambda_it_is_sac(value):
     """100 updates of the whole agents, acting included, parameter for parameter."""
     shared = {

@@ -68,12 +68,12 @@ def test_discrete_policy_and_value():
     logits = core.kind.actor.apply(learner.policy.actor, OBSERVATIONS[:1]).logits
     np.testing.assert_allclose(softmax(logits[0]), softmax(q / alpha), atol=1e-3)
     value = soft.soft_value(core, learner, ((), ()), OBSERVATIONS[:1], KEY, ctx)
-    np.testing.assert_allclose(value, alpha * logsumexp(q / alpha), rtol=1e-4)
+    np.testing.assert_allclose(value, alpha * float(logsumexp(q / alpha)), rtol=1e-4)
 
 
 def test_a_learned_temperature_reaches_its_entropy():
     """The target is -1; a normal of that entropy has sigma .089 and alpha = 2.5 sigma^2 = .020."""
-    core, learner, _ = bandit(hill, ONE)
+    core, learner, _ = bandit(hill, ONE, alpha=0.1, temperature_loss="log_alpha")
     dist = core.kind.actor.apply(learner.policy.actor, jnp.zeros((20_000, OBS)))
     assert abs(-float(dist.log_prob(dist.sample(KEY)).mean()) + 1) < 0.1
     assert abs(float(jnp.exp(learner.policy.log_alpha)) / 0.020 - 1) < 0.2

@@ -16,8 +16,8 @@ SEEDS = 4
 GAMMA = 0.9
 SHARED: dict[str, Any] = {
     "num_envs": 16, "updates": 2, "batch_size": 64, "buffer_size": 2048, "learning_starts": 256,
-    "gamma": GAMMA, "tau": 0.1, "learning_rate": 3e-3, "critic_learning_rate": 3e-3,
-    "alpha": 0.01, "hidden": (16,),
+    "gamma": GAMMA, "tau": 0.2, "learning_rate": 3e-3, "critic_learning_rate": 3e-3,
+    "alpha": 0.001, "hidden": (16,),
 }  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "sac": {**SHARED, "temperature": "fixed"},
@@ -29,7 +29,7 @@ AGENTS = pytest.mark.parametrize(("name", "suffix"), CASES)
 
 def learned(name: str, probe: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
     """(environment, last states' observations, greedy actions there, min Q of those)."""
-    agent, ctx = setup(name, f"Probe-{probe}", 300, **SETTINGS[name])
+    agent, ctx = setup(name, f"Probe-{probe}", 400, **SETTINGS[name])
     states = train(agent, ctx, SEEDS)
     rows = states.replay.data.obs[:, :64]
     env = agent.env
