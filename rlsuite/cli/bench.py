@@ -22,7 +22,11 @@ from rlsuite.errors import UsageError, nearest
 EXAMPLE = """what:
   ppo    16 seeds of PPO on CartPole: env steps/s per GFLOP/s of matrix product measured in the
          same run, and how many times faster than rivals, where these are installed
+  updates  gradient updates/s of a replay-based agent (td3, ddpg, sac) on HalfCheetah's sizes,
+         as a share of the matrix product measured in the same run
   env    environments alone, with random actions
+  physics  MuJoCo tasks with random actions: ours in a compiled scan, Gymnasium's vector env, and
+         EnvPool where --rival-python has it
   start  seconds from a command to its first result on disk, and of `import rlsuite`
 
 example:
@@ -37,7 +41,7 @@ settings, compiles before the clock starts, and only trains: no evaluation, no c
 def build_parser() -> Parser:
     """The options of `bench`."""
     parser = Parser(prog="rlsuite bench", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("what", help="ppo, env or start")
+    parser.add_argument("what", help="ppo, updates, env, physics or start")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each [3]")
     parser.add_argument("--workers", type=int, help="processes; default one a core")
     parser.add_argument("--out", type=Path, help="a JSON file of everything measured")
@@ -47,15 +51,24 @@ def build_parser() -> Parser:
     ppo.add_argument("--rival-python", type=Path, help="interpreter of the rivals' environment")
     ppo.add_argument("--rivals", default="", help="purejaxrl=DIR,rejax or one of them")
     ppo.add_argument("--ways", default=",".join(WAYS), help="rivals' ways of running [both]")
+    updates = parser.add_argument_group("bench updates")
+    updates.add_argument("--agent", default="td3", help="[td3]")
+    updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
     env = parser.add_argument_group("bench env")
     env.add_argument("--envs", help="comma-separated ids; default a few")
+    physics = parser.add_argument_group("bench physics", "also --envs and --rival-python")
+    physics.add_argument("--copies", default="16,256", help="environments a process [16,256]")
+    physics.add_argument("--steps", type=whole, default=20_480, help="a measurement [20480]")
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parse(build_parser(), argv, agent_flags=False)
-    commands = {"ppo": bench_ppo, "env": bench_env, "start": bench_start}
+    commands = {
+        "ppo": bench_ppo, "updates": bench_updates, "env": bench_env,
+        "physics": bench_physics, "start": bench_start,
+    }  # fmt: skip
     if args.what not in commands:
         raise UsageError(f"no benchmark {args.what!r}: {nearest(args.what, commands)}")
     for name in ("repeats", "workers"):
@@ -107,6 +120,18 @@ def find_rivals(args: argparse.Namespace, work: Any, console: Console) -> list[A
     return contenders.rivals(work, args.rival_python, folders, ways)
 
 
+def bench_updates(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Gradient steps alone."""
+    from rlsuite.bench import updates
+
+    work = updates.Updating(
+        args.agent, updates=args.updates, repeats=args.repeats, workers=args.workers
+    )
+    found = updates.measure(work)
+    console.print(updates.table(found, work))
+    return {"work": vars(work), "flops_per_update": work.flops(), **vars(found)}
+
+
 def bench_env(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Environments alone."""
     from rlsuite.bench import simulators
@@ -119,6 +144,31 @@ def bench_env(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     rates = {name: simulators.rate(name, work) for name in names}
     console.print(simulators.table(rates, work))
     return {"work": vars(work), "env_steps_per_second": rates}
+
+
+def bench_physics(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """MuJoCo tasks, ours and theirs."""
+    from rlsuite.bench import physics
+
+    names = args.envs.split(",") if args.envs else physics.DEFAULT_ENVS
+    for name in names:
+        if registry.env(name).family != "mujoco":
+            raise UsageError(f"{name} is no MuJoCo task: bench physics takes mujoco: ids")
+    sizes = [int(part) if part.isdigit() else 0 for part in args.copies.split(",")]
+    if min(sizes) < 1 or args.steps < max(sizes):
+        raise UsageError(f"--copies {args.copies}: whole numbers from 1 to --steps ({args.steps})")
+    python = args.rival_python
+    if python is not None and (reason := physics.missing(python)):
+        console.print(f"envpool is left out: {reason}")
+        python = None
+    entrants = physics.racers(args.workers, python)
+    laps = []
+    for name in names:
+        for size in sizes:
+            found = physics.race(name, size, entrants, args.steps, args.repeats, console.print)
+            laps.extend(found)
+    console.print(physics.table(laps))
+    return {"laps": [vars(lap) for lap in laps]}
 
 
 def bench_start(args: argparse.Namespace, console: Console) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def random_actions(space: Any, key: PRNGKeyArray, n: int) -> Array:
 
 
 def main(argv: list[str]) -> None:
-    """Compile, then serve `run`."""
+    """Compile, then serve `run`, whose value is CPU seconds."""
     work = json.loads(argv[0])
     env = registry.make_env(work["env"])
     envs = vector.make(env, work["num_envs"])
@@ -47,8 +47,14 @@ def main(argv: list[str]) -> None:
     key = keys.root(work["seed"])
     start = time.perf_counter()
     jax.block_until_ready(rollout(key))
+
+    def run() -> float:
+        began = time.process_time()
+        jax.block_until_ready(rollout(key))
+        return time.process_time() - began
+
     serve(
-        {"run": lambda: jax.block_until_ready(rollout(key)) and None},
+        {"run": run},
         compile_seconds=time.perf_counter() - start,
         versions=provenance.collect(),
     )

@@ -1,0 +1,168 @@
+"""How fast MuJoCo tasks step: ours inside a compiled scan, Gymnasium's vector env, EnvPool.
+
+Everybody plays uniform random actions with automatic resets. Per core: a process a core, each with
+all copies and one thread. EnvPool also as documented: one process, a thread a core.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from rlsuite.bench.contenders import CHILDREN, plain_environment
+from rlsuite.bench.crew import Crew, Died, Hung
+from rlsuite.bench.results import spread
+from rlsuite.engine.environment import worker_environment
+from rlsuite.errors import UsageError
+
+DEFAULT_ENVS = ("mujoco:HalfCheetah-v4", "mujoco:Hopper-v4", "mujoco:Ant-v4", "mujoco:Humanoid-v4")
+
+
+@dataclass(frozen=True)
+class Racer:
+    """One way of stepping.
+
+    Attributes:
+      name, way: what the table calls it.
+      command: what to start, less its order.
+      threads: of one process.
+      processes: how many.
+    """
+
+    name: str
+    way: str
+    command: tuple[str, ...]
+    threads: int
+    processes: int
+    env: Mapping[str, str] = field(repr=False)
+
+
+@dataclass
+class Lap:
+    """What one racer did on one task: steps per second of wall and of CPU time, each repeat."""
+
+    env: str
+    num_envs: int
+    name: str
+    way: str
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    failure: str = ""
+
+
+def racers(workers: int, rival_python: Path | None) -> list[Racer]:
+    """Ourselves, Gymnasium, and EnvPool where a Python that has it is named."""
+    env = worker_environment("cpu")
+    ours = (sys.executable, "-m", "rlsuite.bench.children.run_env")
+    gym = (sys.executable, str(CHILDREN / "run_gym.py"))
+    found = [
+        Racer("rlsuite", "per core", ours, 1, workers, env),
+        Racer("gymnasium", "per core", gym, 1, workers, env),
+    ]
+    if rival_python is not None:
+        pool = (str(rival_python), str(CHILDREN / "run_envpool.py"))
+        plain = plain_environment()
+        found.append(Racer("envpool", "per core", pool, 1, workers, plain))
+        found.append(Racer("envpool", "documented", pool, workers, 1, plain))
+    return found
+
+
+def missing(python: Path) -> str | None:
+    """Why EnvPool cannot run in that Python; None if it can.
+
+    Raises:
+      UsageError: there is no such interpreter.
+    """
+    try:
+        out = subprocess.run(
+            [str(python), "-c", "import envpool"],
+            env=plain_environment(), capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+    except OSError as error:
+        raise UsageError(f"--rival-python {python}: {error.strerror}") from None
+    if out.returncode == 0:
+        return None
+    return out.stderr.strip().rpartition("\n")[2] or f"exit code {out.returncode}"
+
+
+def race(
+    env: str, num_envs: int, entrants: Sequence[Racer], steps: int, repeats: int,
+    say: Callable[[str], Any],
+) -> list[Lap]:  # fmt: skip
+    """All racers on one task, in turns, so that a busy machine slows everybody.
+
+    Args:
+      env: one of ours; what follows the colon is Gymnasium's and EnvPool's name.
+      num_envs: copies in each process.
+      entrants: who.
+      steps: of all copies of a process together, in each measurement.
+      repeats: measurements of each.
+      say: told of failures.
+    """
+    laps = [Lap(env, num_envs, r.name, r.way) for r in entrants]
+    crews = [_start(env, num_envs, racer, steps) for racer in entrants]
+    try:
+        for turn in range(repeats + 1):
+            for lap, racer, crew in zip(laps, entrants, crews, strict=True):
+                if not lap.failure:
+                    _measure(lap, racer, crew, steps // num_envs * num_envs, turn)
+    finally:
+        for crew in crews:
+            crew.close()
+    for lap in laps:
+        if lap.failure:
+            say(f"{lap.name} on {env}: {lap.failure}")
+    return laps
+
+
+def _start(env: str, num_envs: int, racer: Racer, steps: int) -> Crew:
+    shared = {
+        "env": env if racer.name == "rlsuite" else env.partition(":")[2],
+        "num_envs": num_envs, "num_steps": steps // num_envs, "threads": racer.threads,
+    }  # fmt: skip
+    orders = [json.dumps({**shared, "seed": seed}) for seed in range(racer.processes)]
+    return Crew([[*racer.command, order] for order in orders], racer.env)
+
+
+def _measure(lap: Lap, racer: Racer, crew: Crew, steps: int, turn: int) -> None:
+    """Turn 0 waits until everything is compiled."""
+    try:
+        if turn == 0:
+            crew.ready()
+            return
+        seconds, used = crew.release("run")
+    except (Died, Hung) as e:
+        lap.failure = str(e) or "hung"
+        return
+    total = steps * racer.processes
+    lap.wall.append(total / seconds)
+    if all(x is not None for x in used):
+        lap.cpu.append(total / sum(used))
+
+
+def table(laps: Sequence[Lap]) -> Table:
+    """One row a task and racer; ratios are to ours, median over median."""
+    shown = Table(title="MuJoCo, random actions, automatic resets")
+    for column in ("task", "copies", "who", "how"):
+        shown.add_column(column)
+    for column in ("steps/s: least", "median", "greatest", "per CPU second", "ours / theirs"):
+        shown.add_column(column, justify="right")
+    base: Lap | None = None
+    for lap in laps:
+        base = lap if lap.name == "rlsuite" else base
+        wall, cpu = spread(lap.wall), spread(lap.cpu)
+        if wall is None:
+            shown.add_row(lap.env, str(lap.num_envs), lap.name, lap.way, lap.failure)
+            continue
+        numbers = [f"{x:,.0f}" for x in wall] + [f"{cpu.median:,.0f}" if cpu else ""]
+        mine = spread(base.wall) if base is not None and base is not lap else None
+        ratio = f"{mine.median / wall.median:.2f}" if mine else ""
+        shown.add_row(lap.env, str(lap.num_envs), lap.name, lap.way, *numbers, ratio)
+    return shown
