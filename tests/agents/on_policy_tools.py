@@ -13,8 +13,10 @@ from rlsuite.agents.online.on_policy.state import Parts
 from rlsuite.types import Agent, Context
 
 # Few and small: most of a test's time is the compiler's.
-TINY = {"num_envs": 4, "num_steps": 16, "hidden": (8,), "value_minibatches": 2, "value_epochs": 1}
-PROBE = {
+TINY: dict[str, Any] = {
+    "num_envs": 4, "num_steps": 16, "hidden": (8,), "value_minibatches": 2, "value_epochs": 1,
+}  # fmt: skip
+PROBE: dict[str, Any] = {
     "num_envs": 16, "num_steps": 16, "value_epochs": 4, "value_minibatches": 2, "gamma": 0.9,
     "value_learning_rate": 1e-2, "value_clip": False, "gradient_clip": "none", "hidden": (16,),
     "normalize_observations": False, "normalize_rewards": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ OLD = np.array([1, 3, 2, 2])
 ADVANTAGE = np.array([1.0, -1.0, 0.5, 0.0])
 
 
-def solved(old, advantage, t, divergence="kl", q=2.0, steps=4000):
+def solved(old, advantage, t, divergence: Any = "kl", q=2.0, steps=4000):
     """The policy after many plain gradient steps of MDPO's objective with exact advantages."""
     actions = jnp.asarray(np.repeat(np.arange(len(old)), old))
     logits = jnp.log(jnp.asarray(old, jnp.float32))

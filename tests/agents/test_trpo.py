@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,8 @@ from rlsuite.agents.online.on_policy import apart
 from rlsuite.agents.online.trpo import Config, learning, make, trust_region
 from rlsuite.errors import UsageError
 
+SMALL: dict[str, Any] = TINY | {"hidden": (4,)}
+
 
 def same(a, b):
     """Whether two trees agree bit for bit."""
@@ -27,7 +30,7 @@ def same(a, b):
 @pytest.fixture(scope="module", params=["CartPole-v1", "Pendulum-v1"])
 def rollout(request):
     """(environment, a state, its rollout)."""
-    agent, ctx = setup("trpo", request.param, **TINY | {"hidden": (4,)})
+    agent, ctx = setup("trpo", request.param, **SMALL)
     return request.param, *first_rollout(agent, ctx)
 
 
@@ -35,7 +38,7 @@ def rollout(request):
 def curvature(rollout):
     """(F as a matrix from its products, F as the Hessian of the KL, the products, theta)."""
     env, state, batch = rollout
-    agent, ctx = setup("trpo", env, **TINY | {"hidden": (4,)})
+    agent, ctx = setup("trpo", env, **SMALL)
     parts = parts_of(agent)
     policy, value = apart.split(state.params)
     # Away from the first weights, whose last layer is nearly 0.
@@ -132,7 +135,7 @@ def test_line_search_by_hand(step, bound, scale):
 def test_a_failed_line_search_leaves_the_policy_bit_for_bit(rollout):
     """One length, and a bound far beyond where the quadratic model holds; V still learns."""
     env, state, batch = rollout
-    hopeless = TINY | {"hidden": (4,), "backtrack_steps": 1, "damping": 0.0, "max_kl": 5.0}
+    hopeless = SMALL | {"backtrack_steps": 1, "damping": 0.0, "max_kl": 5.0}
     agent, ctx = setup("trpo", env, **hopeless)
     new, report = jax.jit(agent.learn)(state, batch, ctx)
     assert float(report["policy/line_search"].sum) == 0
