@@ -20,7 +20,7 @@ import math
 import operator
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from rlsuite.errors import UsageError, nearest
 
@@ -93,9 +93,14 @@ def fields(cls: type[Config]) -> Mapping[str, FieldInfo]:
 class Config:
     """Base of every agent's configuration: host only, hashable, validated when made.
 
+    `budget_unit` is what `total_steps` and the x-axis count: environment steps, or the gradient
+    updates of an agent that learns from a dataset.
+
     Raises:
       UsageError: a value of the wrong type, outside its bounds, or not a number.
     """
+
+    budget_unit: ClassVar[Literal["env_steps", "updates"]] = "env_steps"
 
     def __post_init__(self) -> None:
         for info in fields(type(self)).values():

@@ -77,7 +77,10 @@ class EnvFamily:
 
 @dataclass(frozen=True)
 class AgentRow:
-    """One agent: its configuration class, its factory and its presets file."""
+    """One agent: its configuration class, its factory and its presets file.
+
+    `data` is the kind of data it learns from ("dataset"), or "" where it collects its own.
+    """
 
     name: str
     module: str
@@ -86,6 +89,7 @@ class AgentRow:
     config: str = "config:Config"
     make: str = "agent:make"
     presets: str = "presets.toml"
+    data: str = ""
 
     def load_config(self) -> type[Config]:
         """The configuration class; loads no jax."""
@@ -98,6 +102,41 @@ class AgentRow:
     def load_presets(self) -> dict[str, dict[str, Any]]:
         """Named presets: what each sets, and its per-environment tables."""
         return _presets(self.module, self.presets)
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One dataset known by name.
+
+    Attributes:
+      name: what users say.
+      env: id of the environment it belongs to; "" where the suite has none.
+      family: d4rl, minari or own.
+      summary: what it is.
+      files: what it is called in the dataset folder, the first that exists is taken.
+      make: 'module:function' that records it and gives its path, or "".
+      score: returns that count as 0 and 100.
+    """
+
+    name: str
+    env: str
+    family: str
+    summary: str
+    files: tuple[str, ...] = ()
+    make: str = ""
+    score: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class DataKind:
+    """A kind of data that cells refer to: `module` has `resolve(spec)` and `load(ref, env)`."""
+
+    kind: str
+    module: str
+
+    def load(self) -> Any:
+        """The module."""
+        return importlib.import_module(self.module)
 
 
 @dataclass(frozen=True)
@@ -146,6 +185,19 @@ def experiments() -> dict[str, ExperimentRow]:
     return {row.name: row for row in _rows("experiments")}
 
 
+def datasets() -> dict[str, DatasetRow]:
+    """Every dataset known by name (files and folders need no name)."""
+    return {row.name: row for row in _rows("datasets") if isinstance(row, DatasetRow)}
+
+
+def data_kind(kind: str) -> DataKind:
+    """How to find and load a kind of data, or a `UsageError` with the nearest kind."""
+    known = {row.kind: row for row in _rows("datasets") if isinstance(row, DataKind)}
+    if kind not in known:
+        raise UsageError(f"no kind of data {kind!r}: {nearest(kind, known)}")
+    return known[kind]
+
+
 def agent(name: str) -> AgentRow:
     """The agent's row, or a `UsageError` with the nearest name."""
     known = agents()
@@ -180,11 +232,14 @@ def make_env(env_id: str, **options: Any) -> Any:
     return getattr(importlib.import_module(module), attribute)(env_id, **options)
 
 
-def resolve_preset(row: AgentRow, name: str | None, env_id: str) -> tuple[dict[str, Any], dict]:
-    """The settings of a preset for an environment.
+def resolve_preset(
+    row: AgentRow, name: str | None, env_id: str, dataset: str = ""
+) -> tuple[dict[str, Any], dict]:
+    """The settings of a preset for an environment, or for a dataset.
 
-    A preset is a table of settings; keys `total_steps` and `env` (a sub-table per environment id,
-    laid over the rest) are its own. Without a name, the defaults hold.
+    A preset is a table of settings; keys `total_steps`, `env` and `dataset` (sub-tables per
+    environment id and dataset name, laid over the rest in this order) are its own. Without a name,
+    the defaults hold.
 
     Returns:
       (agent settings, run settings such as total_steps).
@@ -199,11 +254,13 @@ def resolve_preset(row: AgentRow, name: str | None, env_id: str) -> tuple[dict[s
     if name not in presets:
         raise UsageError(f"{row.name} has no preset {name!r}: {nearest(name, presets)}")
     table = dict(presets[name])
-    per_env = table.pop("env", {})
+    per_env, per_dataset = table.pop("env", {}), table.pop("dataset", {})
     only = table.pop("only_listed", False)
     table.pop("source", None)
-    if only and env_id not in per_env:
-        raise UsageError(f"preset {name!r} has no set for {env_id}: {nearest(env_id, per_env)}")
-    table.update({k: v for k, v in per_env.get(env_id, {}).items() if k != "source"})
+    if only and env_id not in per_env and dataset not in per_dataset:
+        listed, asked = (per_dataset, dataset) if per_dataset else (per_env, env_id)
+        raise UsageError(f"preset {name!r} has no set for {asked}: {nearest(asked, listed)}")
+    for laid_over in (per_env.get(env_id, {}), per_dataset.get(dataset, {})):
+        table.update({k: v for k, v in laid_over.items() if k != "source"})
     run = {k: table.pop(k) for k in ("total_steps",) if k in table}
     return table, run

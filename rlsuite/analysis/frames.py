@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import polars as pl
@@ -38,6 +39,15 @@ class Frames:
 
     rows: pl.DataFrame
     cells: pl.DataFrame
+
+    @property
+    def step_name(self) -> str:
+        """What steps count: environment steps, an offline agent's updates, or some of each."""
+        origins = self.cells["provenance"].unique().to_list()
+        units = {json.loads(text).get("budget_unit", "env_steps") for text in origins} or {""}
+        if units == {"updates"}:
+            return "Gradient updates"
+        return "Environment steps, or updates" if "updates" in units else "Environment steps"
 
     def __post_init__(self) -> None:
         """Refuse tables that lack a column.

@@ -26,6 +26,7 @@ def learning_curves(
     targets: Sequence[Target] = (),
     *,
     x: str = "steps",
+    unit: str = "Environment steps",
     y_label: str = "Evaluation return",
 ) -> Figure:
     """Learning curves with their 95 % bands.
@@ -36,6 +37,7 @@ def learning_curves(
       curves: from `curves.against_steps` or `curves.against_seconds`.
       targets: published scores of the environments drawn.
       x: steps or seconds.
+      unit: what steps count.
       y_label: of the leftmost panels.
     """
     envs = list(dict.fromkeys(curve.env for curve in curves))
@@ -45,8 +47,8 @@ def learning_curves(
     room = 0.8 if any(target.env in envs for target in targets) else 0.0
     figure, axes = style.panels(len(envs), size=(style.PANEL[0] + room, style.PANEL[1]))
     for index, (env, panel) in enumerate(zip(envs, axes, strict=True)):
-        unit, name = _unit(by_env[env], x)
-        _draw(panel, by_env[env], chosen, unit)
+        scale, name = (1.0, unit) if x == "steps" else _seconds(by_env[env])
+        _draw(panel, by_env[env], chosen, scale)
         here = [target for target in targets if target.env == env]
         draw_targets(panel, here, chosen, with_points=x == "steps")
         panel.set_title(env)
@@ -71,9 +73,7 @@ def _looks(curves: Sequence[Curve], envs: list[str]) -> dict[str, Look]:
     return selection.highlighted((curve.series for curve in curves), values)
 
 
-def _unit(curves: Sequence[Curve], x: str) -> tuple[float, str]:
-    if x == "steps":
-        return 1.0, "Environment steps"
+def _seconds(curves: Sequence[Curve]) -> tuple[float, str]:
     end = max(float(curve.x[-1]) for curve in curves)
     if end > 3 * _HOUR:
         return _HOUR, "Training time (hours)"
@@ -82,16 +82,16 @@ def _unit(curves: Sequence[Curve], x: str) -> tuple[float, str]:
     return 1.0, "Training time (seconds)"
 
 
-def _draw(axes: Axes, curves: Sequence[Curve], chosen: Mapping[str, Look], unit: float) -> None:
+def _draw(axes: Axes, curves: Sequence[Curve], chosen: Mapping[str, Look], scale: float) -> None:
     muted = selection.some([curve for curve in curves if curve.series not in chosen])
-    lines = [np.column_stack([curve.x / unit, curve.value]) for curve in muted]
+    lines = [np.column_stack([curve.x / scale, curve.value]) for curve in muted]
     axes.add_collection(LineCollection(lines, colors=style.MUTED, linewidths=0.8, alpha=0.7))
     for curve in (curve for curve in curves if curve.series in chosen):
         look = chosen[curve.series]
         marker = "o" if curve.x.size == 1 else None
-        axes.plot(curve.x / unit, curve.value, look.dash, color=look.colour, marker=marker)
+        axes.plot(curve.x / scale, curve.value, look.dash, color=look.colour, marker=marker)
         if np.isfinite(curve.low).any():
-            band = (curve.x / unit, curve.low, curve.high)
+            band = (curve.x / scale, curve.low, curve.high)
             axes.fill_between(*band, color=look.colour, alpha=0.16, linewidth=0)
     axes.autoscale_view()
 

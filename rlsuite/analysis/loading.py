@@ -101,7 +101,8 @@ def _cell_row(store: Store, cell: Cell, meta: dict[str, Any], status: str) -> tu
     return (
         cell.id,
         cell.agent,
-        cell.env,
+        # Runs on several datasets of one environment are several tasks.
+        cell.data.name if cell.data else cell.env,
         cell.series,
         cell.seed,
         status,

@@ -58,7 +58,7 @@ def _learning_curves(
     if not steps:
         note = "No returns have been recorded yet: there is nothing to draw."
         return [Section("Learning curves", html.paragraph(note))]
-    by_steps = figures.learning_curves(steps, targets, y_label=name)
+    by_steps = figures.learning_curves(steps, targets, unit=frames.step_name, y_label=name)
     by_time = figures.learning_curves(seconds, targets, x="seconds", y_label=name)
     marks = _sources(targets)
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from rlsuite.cli.parser import Parser
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.environment import visible_gpus
 from rlsuite.errors import UsageError, nearest
+
+UNITS = {"env_steps": "environment steps", "updates": "updates"}
+DATASET_FOLDER = "RLSUITE_DATASETS"
 
 
 def make_console() -> Console:
@@ -29,6 +33,26 @@ def add_execution_options(parser: Parser) -> None:
         "--vmap", type=int, default=1, metavar="W", help="runs a worker does at once, vmapped [1]"
     )
     group.add_argument("--no-report", action="store_true", help="skip figures and HTML at the end")
+
+
+def add_dataset_folder(parser: Parser) -> None:
+    """--dataset-dir."""
+    parser.add_argument(
+        "--dataset-dir", metavar="DIR",
+        help=f"where D4RL's files lie, by default ${DATASET_FOLDER}; nothing is downloaded",
+    )  # fmt: skip
+
+
+def use_dataset_folder(args: argparse.Namespace) -> None:
+    """Workers inherit it.
+
+    Raises:
+      UsageError: it is no folder.
+    """
+    if args.dataset_dir is not None:
+        if not Path(args.dataset_dir).is_dir():
+            raise UsageError(f"--dataset-dir {args.dataset_dir} is no folder")
+        os.environ[DATASET_FOLDER] = str(Path(args.dataset_dir).absolute())
 
 
 def check_execution(args: argparse.Namespace) -> None:
@@ -82,7 +106,8 @@ def run_cells(
         (folder / "targets.csv").write_bytes(targets.read_bytes())
     budgets = sorted({cell.total_steps for cell in cells})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
-    console.print(f"{len(cells)} runs of {shown} environment steps -> {folder}")
+    units = " or ".join(sorted({UNITS[cell.budget_unit] for cell in cells}))
+    console.print(f"{len(cells)} runs of {shown} {units} -> {folder}")
     workers = Workers(args.workers, args.device, modules(cells), args.vmap)
     outcome = execute(store, cells, workers, console, folder)
     if outcome.finished:

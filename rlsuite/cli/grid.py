@@ -27,7 +27,7 @@ A grid file:
   seeds = 16
   total_steps = 500_000
   [run.set]
-  gamma = 0.99
+  gamma = 0.99                     # an offline agent takes dataset = [...] instead of env
   [run.sweep]                      # the product of these
   entropy_coef = [0.0, 0.01]
   learning_rate = [1e-4, 1e-3]
@@ -48,6 +48,7 @@ def build_parser() -> Parser:
     parser.add_argument("--seeds", help="override the seeds of every run")
     parser.add_argument("--total-steps", type=whole, help="override every budget")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, start none")
+    common.add_dataset_folder(parser)
     common.add_execution_options(parser)
     return parser
 
@@ -56,6 +57,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parse(build_parser(), argv, agent_flags=False)
     common.check_execution(args)
+    common.use_dataset_folder(args)
     args.file = find(args.file)
     overrides: dict[str, Any] = {}
     if args.seeds is not None:
@@ -71,7 +73,8 @@ def main(argv: Sequence[str]) -> int:
     folder = (args.out or Path("runs") / (name or "grid")).absolute()
     if args.dry_run:
         for cell in cells:
-            print(f"{cell.id}  {cell.series}  {cell.env}  seed {cell.seed}  {cell.total_steps:,}")
+            task = cell.data.name if cell.data else cell.env
+            print(f"{cell.id}  {cell.series}  {task}  seed {cell.seed}  {cell.total_steps:,}")
         print(f"{len(cells)} runs in {len({c.group for c in cells})} programs -> {folder}")
         return 0
     targets = args.file.with_name("targets.csv")

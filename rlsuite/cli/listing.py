@@ -14,7 +14,7 @@ from rlsuite.errors import UsageError, nearest
 EXAMPLE = """example:
   rlsuite list envs
   rlsuite list presets"""
-KINDS = ("agents", "envs", "experiments", "presets")
+KINDS = ("agents", "datasets", "envs", "experiments", "presets")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +24,10 @@ def main(argv: Sequence[str]) -> int:
     args = parse(parser, argv, agent_flags=False)
     if args.kind not in KINDS:
         raise UsageError(f"cannot list {args.kind!r}: {nearest(args.kind, KINDS)}")
-    table = {"agents": _agents, "envs": _envs, "experiments": _experiments, "presets": _presets}
+    table = {
+        "agents": _agents, "datasets": _datasets, "envs": _envs,
+        "experiments": _experiments, "presets": _presets,
+    }  # fmt: skip
     Console(highlight=False).print(table[args.kind]())
     return 0
 
@@ -49,6 +52,14 @@ def _envs() -> Table:
         limit = "–" if row.time_limit is None else str(row.time_limit)
         table.add_row(row.id, row.family, str(row.observation), str(row.action), limit)
     table.add_row("gym:ID", "Gymnasium", "any Box or Discrete environment, on the host", "", "")
+    return table
+
+
+def _datasets() -> Table:
+    table = _table("dataset", "environment", "family", "what it is")
+    for row in registry.datasets().values():
+        table.add_row(row.name, row.env or "–", row.family, row.summary)
+    table.add_row("FILE or FOLDER", "as it says", "", "D4RL's HDF5, npz, or a Minari folder")
     return table
 
 

@@ -30,10 +30,14 @@ def build_parser(agent: str | None) -> Parser:
     epilog = f"{agent_help(row)}\n\n{EXAMPLE}" if row else EXAMPLE
     parser = Parser(prog="rlsuite train", description=__doc__, epilog=epilog)
     parser.add_argument("agent", help="see `rlsuite list agents`")
-    parser.add_argument("--env", required=True, help="see `rlsuite list envs`")
+    parser.add_argument("--env", help="see `rlsuite list envs`; default the dataset's own")
+    parser.add_argument("--dataset", help="a name of `rlsuite list datasets`, a file or a folder")
+    common.add_dataset_folder(parser)
     parser.add_argument("--preset", help="named settings, see `rlsuite list presets`")
     parser.add_argument("--seeds", default="1", help="a number, FROM:TO, or a list 0,3,7")
-    parser.add_argument("--total-steps", type=whole, help="environment steps of each seed")
+    parser.add_argument(
+        "--total-steps", type=whole, help="of each seed: environment steps, or updates"
+    )
     parser.add_argument(
         "--exact-steps", action="store_true", help="refuse a budget that is not whole iterations"
     )
@@ -63,33 +67,38 @@ def main(argv: Sequence[str]) -> int:
     named = next((a for a in argv if not a.startswith("-")), None)
     args = parse(build_parser(named), argv, agent_flags=True)
     common.check_execution(args)
+    common.use_dataset_folder(args)
     row = registry.agent(args.agent)
+    if args.env is None and args.dataset is None:
+        raise UsageError("the following arguments are required: --env")
     cadence = Cadence(args.evaluations, args.episodes, args.logs, args.eval_mode)
     request = Request(
         agent=args.agent,
-        envs=[args.env],
+        envs=[] if args.env is None else [args.env],
         seeds=parse_seeds(args.seeds),
         preset=args.preset,
         settings=agent_settings(row, args.agent_options),
         total_steps=args.total_steps,
         exact_steps=args.exact_steps,
         cadence=cadence,
+        datasets=[] if args.dataset is None else [args.dataset],
     )
     cells = expand([request])
     folder = (args.out or Path("runs") / folder_name(cells[0], args.preset)).absolute()
     if args.dry_run:
         print(f"{len(cells)} runs of {cells[0].total_steps:,} steps -> {folder}")
         return 0
-    title = f"{args.agent} on {args.env}"
+    title = f"{args.agent} on {cells[0].data.name if cells[0].data else args.env}"
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
 
 
 def folder_name(cell: Cell, preset: str | None) -> str:
     """A name that the same settings always get, whatever the seeds."""
     identity = json.dumps([cell.config, cell.total_steps, vars(cell.cadence)], sort_keys=True)
+    task = cell.data.name if cell.data else cell.env
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    env = cell.env.replace(":", "-").replace("/", "-")
-    return "-".join(filter(None, [cell.agent, env, preset, digest]))
+    task = task.replace(":", "-").replace("/", "-")
+    return "-".join(filter(None, [cell.agent, task, preset, digest]))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 from rlsuite import registry
 from rlsuite.config import Config, FieldInfo, fields
+from rlsuite.engine.data import DataRef
 from rlsuite.errors import UsageError, nearest
 
 
@@ -58,6 +59,7 @@ class Cell:
       cadence: not part of the identity.
       series: the label curves are grouped under; not part of the identity.
       sweep: the swept settings and their values; not part of the identity.
+      data: what an offline agent learns from; its content is part of the identity.
     """
 
     agent: str
@@ -70,6 +72,7 @@ class Cell:
     cadence: Cadence = field(default_factory=Cadence)
     series: str = ""
     sweep: dict[str, Any] = field(default_factory=dict)
+    data: DataRef | None = None
 
     @functools.cached_property
     def id(self) -> str:
@@ -80,7 +83,13 @@ class Cell:
         """
         known = fields(registry.agent(self.agent).load_config())
         config = {n: v for n, v in self.config.items() if n not in known or v != _plain(known[n])}
-        return _digest([self.agent, self.env, self.env_options, config, self.seed, self.iterations])
+        what = [self.agent, self.env, self.env_options, config, self.seed, self.iterations]
+        return _digest([*what, *self._data])
+
+    @property
+    def _data(self) -> list[list[str]]:
+        """Nothing without data, so that such cells keep the ids they always had."""
+        return [] if self.data is None else [self.data.identity]
 
     @functools.cached_property
     def group(self) -> str:
@@ -91,11 +100,16 @@ class Cell:
             if not info.traced
         }
         cadence = [self.cadence.episodes, self.cadence.mode]
-        return _digest([self.agent, self.env, self.env_options, static, cadence])
+        return _digest([self.agent, self.env, self.env_options, static, cadence, *self._data])
 
     def load_config(self) -> Config:
         """The validated configuration."""
         return registry.agent(self.agent).load_config().from_mapping(self.config)
+
+    @property
+    def budget_unit(self) -> str:
+        """What the budget counts."""
+        return registry.agent(self.agent).load_config().budget_unit
 
     @functools.cached_property
     def steps_per_iteration(self) -> int:
@@ -113,7 +127,12 @@ class Cell:
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Cell:
         """The inverse."""
-        return cls(**{**values, "cadence": Cadence(**values["cadence"])})
+        data = values.get("data")
+        return cls(**{
+            **values,
+            "cadence": Cadence(**values["cadence"]),
+            "data": None if data is None else DataRef.from_mapping(data),
+        })  # fmt: skip
 
 
 def _plain(info: FieldInfo) -> Any:

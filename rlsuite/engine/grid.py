@@ -12,7 +12,7 @@ from rlsuite.errors import UsageError, nearest
 
 RUN_KEYS = {
     "agent", "label", "preset", "env", "seeds", "total_steps", "exact_steps", "evaluations",
-    "episodes", "logs", "eval_mode", "set", "sweep", "zip", "env_options",
+    "episodes", "logs", "eval_mode", "set", "sweep", "zip", "env_options", "dataset",
 }  # fmt: skip
 TOP_KEYS = {"title", "defaults", "run"}
 
@@ -97,12 +97,12 @@ def field_name(name: str) -> str:
 
 
 def _request(run: dict[str, Any], where: str) -> Request:
-    for key in ("agent", "env"):
-        if key not in run:
-            raise UsageError(f"{where}: {key!r} is missing")
-    envs = [run["env"]] if isinstance(run["env"], str) else run["env"]
-    if not isinstance(envs, list) or not all(isinstance(e, str) for e in envs) or not envs:
-        raise UsageError(f"{where}: env must be an environment or a list of them, not {envs!r}")
+    if "agent" not in run:
+        raise UsageError(f"{where}: 'agent' is missing")
+    datasets = _names(run, "dataset", where) if "dataset" in run else []
+    if "env" not in run and not datasets:
+        raise UsageError(f"{where}: 'env' is missing")
+    envs = _names(run, "env", where) if "env" in run else []
     cadence = {k: run[k] for k in ("evaluations", "episodes", "logs") if k in run}
     return Request(
         agent=run["agent"],
@@ -117,7 +117,16 @@ def _request(run: dict[str, Any], where: str) -> Request:
         label=run.get("label"),
         env_options=run.get("env_options", {}),
         cadence=Cadence(**cadence, mode=run.get("eval_mode")),
+        datasets=datasets,
     )
+
+
+def _names(run: dict[str, Any], key: str, where: str) -> list[str]:
+    words = {"env": "an environment", "dataset": "a dataset"}[key]
+    names = [run[key]] if isinstance(run[key], str) else run[key]
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names) or not names:
+        raise UsageError(f"{where}: {key} must be {words} or a list of them, not {names!r}")
+    return names
 
 
 def parse_seeds(value: Any) -> list[int]:

@@ -15,13 +15,15 @@ from rlsuite.errors import UsageError
 PROCESS_BYTES = 500 << 20
 
 
-def estimate(program: Program, cell: Cell) -> int:
-    """Bytes one worker will need: the process, the state, and a rollout with its working copies."""
-    ctx = context(program.agent, cell.load_config(), cell.iterations)
+def estimate(program: Program, cell: Cell, data: Any = None) -> int:
+    """Bytes one worker will need: the process, the state, a rollout with its working copies, and
+    once for all runs the data they learn from."""
+    ctx = context(program.agent, cell.load_config(), cell.iterations, data)
     state, _ = program.shapes(ctx)
     batch: Any = jax.eval_shape(program.agent.collect, state, ctx)[1]
     # The batch, its normalised and flattened form, and one shuffled copy.
-    return PROCESS_BYTES + program.width * (2 * tree_bytes(state) + 3 * tree_bytes(batch))
+    runs = program.width * (2 * tree_bytes(state) + 3 * tree_bytes(batch))
+    return PROCESS_BYTES + runs + tree_bytes(data)
 
 
 def available() -> int:
@@ -35,13 +37,13 @@ def available() -> int:
     return 0
 
 
-def check_memory(program: Program, cell: Cell, workers: int) -> int:
+def check_memory(program: Program, cell: Cell, workers: int, data: Any = None) -> int:
     """Refuse what cannot fit.
 
     Raises:
       UsageError: all workers together would need more than is available.
     """
-    needed = estimate(program, cell)
+    needed = estimate(program, cell, data)
     if program.agent.env.resumable is False or jax.default_backend() != "cpu":
         return needed
     have = available()

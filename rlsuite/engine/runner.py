@@ -63,6 +63,7 @@ class Runner:
       report: called for each cell after every chunk with (track, steps, steps/s), and at its end.
       should_stop: asked after every chunk.
       commit_first: commit before the first chunk too.
+      data: what the cells learn from, one tree for all of them.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Runner:
         report: Report,
         should_stop: Callable[[], bool],
         commit_first: bool = False,
+        data: Any = None,
     ) -> None:
         self.tracks = [Track(cell) for cell in cells]
         self.program, self.store = program, store
@@ -83,7 +85,9 @@ class Runner:
         cell = cells[0]
         self.iterations = cell.iterations
         self.steps_per = cell.steps_per_iteration
-        self.contexts = [context(program.agent, c.load_config(), c.iterations) for c in cells]
+        self.contexts = [
+            context(program.agent, c.load_config(), c.iterations, data) for c in cells
+        ]
         self.ctx = program.stack(self.contexts)
         self.logs = boundaries(cell.iterations, cell.cadence.logs, first=False)
         self.evals = boundaries(cell.iterations, cell.cadence.evaluations, first=True)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlsuite import registry
+from rlsuite.config import coerce, fields
 from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
-from rlsuite.errors import UsageError
+from rlsuite.engine.data import DataRef, check_families, check_fit, check_need, resolve
+from rlsuite.errors import UsageError, nearest
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Request:
 
     Attributes:
       agent: registry name.
-      envs: environment ids, each a run of its own.
+      envs: environment ids, each a run of its own; none: those the datasets belong to.
       preset: named settings that `settings` are laid over.
       settings: agent fields.
       sweep: field -> values; the product is run.
@@ -29,6 +31,7 @@ class Request:
       seeds: reporting seeds.
       total_steps: budget; None for the preset's.
       label: prefix of the series; default the agent's name.
+      datasets: names or paths, each a run of its own, for agents that learn from one.
     """
 
     agent: str
@@ -43,6 +46,7 @@ class Request:
     label: str | None = None
     env_options: dict[str, Any] = field(default_factory=dict)
     cadence: Cadence = field(default_factory=Cadence)
+    datasets: Sequence[str] = ()
 
 
 def expand(requests: Iterable[Request]) -> list[Cell]:
@@ -57,16 +61,21 @@ def expand(requests: Iterable[Request]) -> list[Cell]:
             cells.setdefault(cell.id, cell)
     if not cells:
         raise UsageError("nothing to run: no environments, seeds or runs were given")
+    check_families(cell.data for cell in cells.values())
     return list(cells.values())
 
 
 def _expand_one(request: Request) -> Iterable[Cell]:
     row = registry.agent(request.agent)
     _check_seeds(request.seeds)
-    for env_id in request.envs:
+    check_need(row, bool(request.datasets))
+    for env_id, data in _tasks(request, row):
         env_row = registry.env(env_id)
         check_actions(row, env_row)
-        base, run = registry.resolve_preset(row, request.preset, env_id)
+        if data is not None:
+            check_fit(data, env_row, request.env_options)
+        name = data.name if data else ""
+        base, run = registry.resolve_preset(row, request.preset, env_id, name)
         total = request.total_steps if request.total_steps is not None else run.get("total_steps")
         if total is None:
             raise UsageError(f"no budget for {env_id}: give total-steps or a preset that has one")
@@ -88,7 +97,37 @@ def _expand_one(request: Request) -> Iterable[Cell]:
                     cadence=request.cadence,
                     series=_series(request, sweep),
                     sweep=dict(sweep),
+                    data=data,
                 )
+
+
+def _check_settings(row: registry.AgentRow, request: Request) -> None:
+    """Names and types, before a dataset is read or recorded for them."""
+    known = fields(row.load_config())
+    for name, values in [
+        *((name, [value]) for name, value in request.settings.items()),
+        *request.sweep.items(),
+        *request.zip.items(),
+    ]:
+        if name not in known:
+            raise UsageError(f"no setting 'agent.{name}': {nearest(name, known)}")
+        for value in values if isinstance(values, (list, tuple)) else []:
+            coerce(known[name], value)
+
+
+def _tasks(request: Request, row: registry.AgentRow) -> Iterable[tuple[str, DataRef | None]]:
+    """Environments, or datasets with the environments asked for or their own."""
+    if not request.datasets:
+        yield from ((env_id, None) for env_id in request.envs)
+        return
+    for env_id in request.envs:
+        registry.env(env_id)
+    _check_settings(row, request)
+    for spec in request.datasets:
+        data = resolve(row.data, spec)
+        if not (request.envs or data.env):
+            raise UsageError(f"dataset {data.name} does not say its environment: give env")
+        yield from ((env_id, data) for env_id in request.envs or [data.env])
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:

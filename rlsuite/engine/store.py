@@ -26,6 +26,7 @@ import numpy as np
 
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
+from rlsuite.engine.data import check_families
 from rlsuite.errors import UsageError
 
 VERSION = 1
@@ -54,6 +55,7 @@ class Store:
         self._make_folder()
         with self._locked():
             known = {cell.id: cell for cell in self.cells()} if self.exists() else {}
+            self._check_data([*known.values()], [*asked.values()])
             for cell_id, cell in asked.items():
                 if cell_id in known:
                     self._check_same(known[cell_id], cell)
@@ -62,6 +64,17 @@ class Store:
                 commands.append(command)
             self._write_spec({**known, **asked}, commands)
         return list(asked.values())
+
+    def _check_data(self, known: list[Cell], asked: list[Cell]) -> None:
+        """The same runs on a dataset that has changed since are no resumption of them."""
+        was = {cell.data.spec: cell.data for cell in known if cell.data is not None}
+        for data in (cell.data for cell in asked if cell.data is not None):
+            if data.spec in was and was[data.spec].hash != data.hash:
+                raise UsageError(
+                    f"{self.folder} was made when dataset {data.name} had content "
+                    f"{was[data.spec].hash}, now {data.hash}: restore it, or use another --out"
+                )
+        check_families(cell.data for cell in [*known, *asked])
 
     def _check_same(self, known: Cell, asked: Cell) -> None:
         if known.cadence != asked.cadence:

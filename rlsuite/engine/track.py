@@ -52,6 +52,9 @@ class Track:
             "eval/return_std": float(out.returns.std()),
             "eval/length": float(out.lengths.mean()),
         }
+        if self.cell.data is not None and self.cell.data.score is not None:
+            low, high = self.cell.data.score
+            values["eval/score"] = 100.0 * (values["eval/return"] - low) / (high - low)
         if not out.finished.all():
             values["eval/unfinished"] = float((~out.finished).mean())
         self.latest = values["eval/return"]

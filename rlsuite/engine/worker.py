@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite.engine import files
+from rlsuite.engine.data import load
 from rlsuite.errors import UsageError
 
 EVENT_SECONDS = 0.5
@@ -37,6 +38,7 @@ class Worker:
         self.slot, self.slots, self.width = slot, slots, width
         self.provenance = provenance.collect()
         self.programs: dict[str, Any] = {}
+        self.data: dict[str, Any] = {}
         self.stopping = False
         self.parent = os.getppid()
         self.ran = 0
@@ -130,12 +132,12 @@ class Worker:
 
         for cell in batch:
             emit("start", cell=cell.id, slot=self.slot)
-        origin = self.provenance | {"reset": batch[0].config.get("reset")}
+        origin = self.provenance | describe(batch[0])
         try:
             program = self._program(batch[0])
             runner = Runner(
                 batch, program, self.store, origin, self._report, self.should_stop,
-                commit_first=self.ran == 0,
+                commit_first=self.ran == 0, data=self._data(batch[0], program),
             )  # fmt: skip
         except UsageError as error:
             # What does not fit or cannot be built will not fit for the next seed either.
@@ -173,9 +175,32 @@ class Worker:
             # One program at a time: a grid of many shapes must not keep them all in memory.
             self.programs.clear()
             program = Program.for_cell(cell, self.width)
-            emit("estimate", bytes=check_memory(program, cell, self.slots))
+            data = self._data(cell, program)
+            emit("estimate", bytes=check_memory(program, cell, self.slots, data))
             self.programs[cell.group] = program
         return self.programs[cell.group]
+
+    def _data(self, cell: Any, program: Any) -> Any:
+        """What a cell learns from, loaded once for all cells that learn from the same."""
+        if cell.data is None:
+            return None
+        if cell.data.hash not in self.data:
+            self.data.clear()
+            self.data[cell.data.hash] = load(cell.data, program.agent.env)
+        return self.data[cell.data.hash]
+
+
+def describe(cell: Any) -> dict[str, Any]:
+    """What stands beside a cell's result besides versions and device."""
+    out = {"reset": cell.config.get("reset")}
+    if cell.data is not None:
+        # The family is what keeps scores of D4RL, of Minari and of own data apart.
+        ref = cell.data
+        out |= {"dataset": ref.name, "dataset_family": ref.family, "dataset_hash": ref.hash}
+        out |= {"score_reference": None if ref.score is None else list(ref.score)}
+    if cell.budget_unit != "env_steps":
+        out["budget_unit"] = cell.budget_unit
+    return out
 
 
 def emit(kind: str, **values: Any) -> None:

@@ -1,0 +1,86 @@
+"""The recorded layout: D4RL's keys in one npz file, with what each step led to.
+
+Keys: observations, actions, rewards, terminals, timeouts, next_observations, and next_obs_valid
+where some rows' next observation is not what the step led to; `env`, `family` and `score` say where
+it comes from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlsuite.engine.files import write_atomic
+from rlsuite.envs.datasets.recording import (
+    KNOWN,
+    REQUIRED,
+    Header,
+    Recording,
+    check_columns,
+    completed,
+    header,
+    recording,
+)
+from rlsuite.errors import UsageError
+
+_NEEDED = {*REQUIRED, "timeouts", "next_observations"}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if isinstance(file, np.ndarray):
+                raise UsageError(f"{path} is one array, not an npz file of columns")
+            yield file
+    except FileNotFoundError:
+        raise UsageError(f"no file {path}") from None
+    except UsageError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{path} is damaged or no npz file ({reason})") from None
+
+
+def read_header(path: Path) -> Header:
+    """Shapes and what the file says of itself."""
+    return read(path).header
+
+
+def read(path: Path) -> Recording:
+    """The whole file.
+
+    Raises:
+      UsageError: damaged, keys missing (`timeouts` too: nothing else tells a time limit from a
+        terminal), wrong shapes.
+    """
+    with _opened(path) as file:
+        columns = {key: file[key] for key in KNOWN if key in file.files}
+        names = {key: np.zeros(0) for key in file.files}
+        said: dict[str, Any] = {k: str(file[k]) for k in ("env", "family") if k in names}
+        said["score"] = tuple(float(x) for x in file["score"]) if "score" in names else None
+    check_columns(path, columns if set(names) >= _NEEDED else names, tuple(sorted(_NEEDED)))
+    return recording(header("npz", columns, **said), columns)
+
+
+def write(path: Path, rec: Recording) -> None:
+    """Equal recordings give equal bytes."""
+    rec = completed(rec)
+    columns: dict[str, Any] = {
+        "observations": rec.obs, "actions": rec.action, "rewards": rec.reward,
+        "terminals": rec.terminated, "timeouts": rec.truncated,
+        "next_observations": rec.next_obs, "next_obs_valid": rec.next_known,
+        "env": np.array(rec.header.env), "family": np.array(rec.header.family),
+    }  # fmt: skip
+    if rec.header.score is not None:
+        columns["score"] = np.array(rec.header.score)
+    buffer = io.BytesIO()
+    np.savez(buffer, **columns)
+    write_atomic(path, buffer.getvalue())

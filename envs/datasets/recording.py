@@ -1,0 +1,193 @@
+"""What a file holds once it has been read: flat columns of equal length, checked for shape."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+from rlsuite.errors import UsageError, nearest
+
+REQUIRED = ("observations", "actions", "rewards", "terminals")
+KNOWN = (*REQUIRED, "timeouts", "next_observations", "next_obs_valid")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its arrays are read.
+
+    Attributes:
+      layout: d4rl, minari or npz.
+      rows: steps recorded.
+      observation, action: shapes of one entry; `discrete` where actions are indices.
+      env: id of the environment as written in the file, or "".
+      score: returns that count as 0 and 100, as written in the file.
+      family: where a file that was converted came from: d4rl, minari or own.
+      extra: what else it says: policy, seed, author.
+    """
+
+    layout: str
+    rows: int
+    observation: tuple[int, ...]
+    action: tuple[int, ...]
+    discrete: bool
+    env: str = ""
+    score: tuple[float, float] | None = None
+    family: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Steps in the order they were taken.
+
+    Attributes:
+      obs, action, reward, terminated, truncated: what was seen, done and got, row by row. A time
+        limit is `truncated`, never `terminated`.
+      next_obs: what each step led to, where the file has it.
+      next_known: rows whose `next_obs` is what the step led to.
+      timed: False where the file had no `timeouts` and `truncated` was counted out.
+    """
+
+    header: Header
+    obs: Float[np.ndarray, "n *o"]
+    action: Num[np.ndarray, "n *a"]
+    reward: Float[np.ndarray, " n"]
+    terminated: Bool[np.ndarray, " n"]
+    truncated: Bool[np.ndarray, " n"]
+    next_obs: Float[np.ndarray, "n *o"] | None = None
+    next_known: Bool[np.ndarray, " n"] | None = None
+    timed: bool = True
+
+    @property
+    def ends(self) -> Bool[np.ndarray, " n"]:
+        """Rows that end an episode."""
+        return self.terminated | self.truncated
+
+
+def check_columns(path: Path, columns: Mapping[str, Any], required: tuple[str, ...]) -> None:
+    """Refuse missing keys and shapes that do not belong together.
+
+    Args:
+      path: for the message.
+      columns: anything with `shape` and `dtype`.
+      required: keys that must be there.
+
+    Raises:
+      UsageError: in one line, naming key and file.
+    """
+    for key in required:
+        if key not in columns:
+            hint = nearest(key, columns) if columns else "it is empty"
+            raise UsageError(f"{path} has no {key!r}: {hint}")
+    rows = columns["rewards"].shape[0] if columns["rewards"].shape else 0
+    if rows < 2:
+        raise UsageError(f"{path} holds {rows} steps: at least 2 are needed")
+    for key in (key for key in KNOWN if key in columns):
+        shape, dtype = columns[key].shape, columns[key].dtype
+        if not shape or shape[0] != rows:
+            raise UsageError(f"{path}: {key!r} has shape {shape}, but rewards has {rows} rows")
+        if dtype.kind not in "fiub":
+            raise UsageError(f"{path}: {key!r} holds {dtype}, not numbers")
+    _check_widths(path, columns)
+
+
+def _check_widths(path: Path, columns: Mapping[str, Any]) -> None:
+    for key in ("rewards", "terminals", "timeouts", "next_obs_valid"):
+        if key in columns and columns[key].shape[1:] not in ((), (1,)):
+            raise UsageError(
+                f"{path}: {key!r} has shape {columns[key].shape}, not one number a row"
+            )
+    observation = columns["observations"].shape[1:]
+    if not observation:
+        raise UsageError(f"{path}: 'observations' has one number a row, not a vector")
+    if "next_observations" in columns and columns["next_observations"].shape[1:] != observation:
+        raise UsageError(
+            f"{path}: 'next_observations' has shape {columns['next_observations'].shape}, "
+            f"'observations' {columns['observations'].shape}"
+        )
+    if columns["actions"].dtype.kind == "f" and len(columns["actions"].shape) != 2:
+        raise UsageError(f"{path}: 'actions' has shape {columns['actions'].shape}, not (n, size)")
+
+
+def header(layout: str, columns: Mapping[str, Any], **said: Any) -> Header:
+    """The header of checked columns; integer actions are indices."""
+    action, discrete = columns["actions"], columns["actions"].dtype.kind in "iub"
+    return Header(
+        layout=layout,
+        rows=columns["rewards"].shape[0],
+        observation=tuple(columns["observations"].shape[1:]),
+        action=() if discrete else tuple(action.shape[1:]),
+        discrete=discrete,
+        **said,
+    )
+
+
+def recording(said: Header, columns: Mapping[str, Any]) -> Recording:
+    """Flat columns as a recording: float32, (n, 1) squeezed; reads what is not yet in memory."""
+    n = said.rows
+
+    def flags(key: str) -> Bool[np.ndarray, " n"]:
+        if key not in columns:
+            return np.zeros(n, bool)
+        return np.asarray(columns[key]).reshape(n) != 0
+
+    terminated = flags("terminals")
+    after = np.asarray(columns["next_observations"]) if "next_observations" in columns else None
+    known = flags("next_obs_valid") if "next_obs_valid" in columns else np.ones(n, bool)
+    action = np.asarray(columns["actions"])
+    return Recording(
+        header=said,
+        obs=_float32(columns["observations"]),
+        action=action.reshape(n).astype(np.int32) if said.discrete else _float32(action),
+        reward=_float32(columns["rewards"]).reshape(n),
+        terminated=terminated,
+        # A row that is both is the end of the world that the time limit met.
+        truncated=flags("timeouts") & ~terminated,
+        next_obs=None if after is None else _float32(after),
+        next_known=None if after is None else known,
+        timed="timeouts" in columns,
+    )
+
+
+def _float32(column: Any) -> Float[np.ndarray, "..."]:
+    return np.asarray(column).astype(np.float32, copy=False)
+
+
+def completed(rec: Recording) -> Recording:
+    """With what each step led to where the file has it not: the next row's observation.
+
+    After a terminal that is another episode's (nothing may depend on it); at a time limit and at
+    the file's end it is unknown.
+    """
+    if rec.next_obs is not None:
+        return rec
+    following = np.concatenate([rec.obs[1:], rec.obs[-1:]])
+    known = ~rec.truncated
+    known[-1] = False
+    return dataclasses.replace(rec, next_obs=following, next_known=known)
+
+
+def limited(rec: Recording, limit: int) -> Bool[np.ndarray, " n"]:
+    """Where a time limit must have ended an episode, for files that do not say so.
+
+    Counts the steps since the last end. (D4RL's own counter starts at 1 after a terminal and is
+    thus one step early there; its transition across two episodes is not reproduced.)
+    """
+    ends = np.flatnonzero(rec.terminated)
+    starts = np.concatenate([[0], ends + 1])
+    since = np.arange(rec.header.rows) - starts[np.searchsorted(ends, np.arange(rec.header.rows))]
+    return (since % limit == limit - 1) & ~rec.terminated
+
+
+def episodes(rec: Recording) -> tuple[Int[np.ndarray, " e"], Int[np.ndarray, " e"]]:
+    """(first row, row after the last) of each episode; one that the file's end cuts is the last."""
+    stops = np.flatnonzero(rec.ends) + 1
+    if not stops.size or stops[-1] != rec.header.rows:
+        stops = np.append(stops, rec.header.rows)
+    return np.concatenate([[0], stops[:-1]]), stops

@@ -1,0 +1,101 @@
+"""What the engine calls for `dataset = "..."`: the reference, and the data itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlsuite import registry
+from rlsuite.engine.data import DataRef
+from rlsuite.envs.datasets import checks, formats, locate, view
+from rlsuite.envs.datasets.recording import Header, Recording, limited
+from rlsuite.envs.datasets.scores import reference
+from rlsuite.errors import UsageError
+from rlsuite.registry import DatasetRow
+
+# D4RL's locomotion tasks; used where nothing says another.
+DEFAULT_LIMIT = 1000
+
+
+def resolve(spec: str) -> DataRef:
+    """The reference of a dataset: its header is read and its content hashed.
+
+    Raises:
+      UsageError: not found, damaged, of shapes that cannot be.
+    """
+    path, row = locate.find(spec)
+    header = formats.read_header(path)
+    env = row.env if row else suite_id(header.env)
+    score = header.score or (row.score if row else reference(_task(env)))
+    return DataRef(
+        kind="dataset",
+        spec=row.name if row and spec == row.name else str(path),
+        hash=formats.fingerprint(path),
+        name=row.name if row else header.extra.get("dataset_id") or _stem(path),
+        env=env,
+        family=family(header, row),
+        rows=header.rows,
+        observation=header.observation,
+        action=header.action,
+        discrete=header.discrete,
+        score=score,
+    )
+
+
+def family(header: Header, row: DatasetRow | None) -> str:
+    """d4rl, minari or own: a file that says nothing and is called like no other is one's own."""
+    if row is not None:
+        return row.family
+    return header.family or ("minari" if header.layout == "minari" else "own")
+
+
+def _stem(path: Path) -> str:
+    path = path.parent if path.name == "data" else path
+    return path.name.removesuffix(path.suffix) if path.is_file() else path.name
+
+
+def _task(env: str) -> str:
+    return env.rpartition(":")[2].partition("-v")[0]
+
+
+def suite_id(env: str) -> str:
+    """The suite's id for an environment's Gymnasium id; what is written, where it has none."""
+    known = registry.envs()
+    return next((name for name in (env, f"mujoco:{env}") if name in known), env)
+
+
+def load(ref: DataRef, env: Any) -> Any:
+    """The transitions as a `Dataset` of jax arrays, actions in [-1, 1] of the environment's box.
+
+    Args:
+      ref: from `resolve`.
+      env: built; its spaces count.
+
+    Raises:
+      UsageError: changed since `ref` was made, values that are no numbers, actions outside.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    path, _ = locate.find(ref.spec)
+    if (now := formats.fingerprint(path)) != ref.hash:
+        raise UsageError(
+            f"dataset {ref.name} changed: its content was {ref.hash} when the run was asked for "
+            f"and is {now} now: restore it, or start a new --out"
+        )
+    rec = timed(formats.read(path), env.time_limit or DEFAULT_LIMIT)
+    checks.refuse_bad_values(path, rec)
+    action = checks.scaled_actions(path, rec, env.action_space)
+    rec = dataclasses.replace(rec, action=action)
+    data = view.dataset(rec, env.time_limit or DEFAULT_LIMIT)
+    return jax.tree.map(jnp.asarray, data)
+
+
+def timed(rec: Recording, limit: int) -> Recording:
+    """With time limits counted out where the file has no `timeouts`."""
+    if rec.timed:
+        return rec
+    return dataclasses.replace(rec, truncated=np.asarray(limited(rec, limit)), timed=True)

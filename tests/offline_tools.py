@@ -1,0 +1,64 @@
+"""The tests' offline agent as an installed one, and tiny datasets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from rlsuite import registry
+from rlsuite.envs.datasets import npz
+from rlsuite.envs.datasets.recording import Header, Recording
+
+SHARED = Path(os.environ.get("RLSUITE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+PENDULUM = SHARED / "recorded" / "pendulum" / "replay.npz"
+DERIVED = SHARED / "derived"
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[dict[str, str]]:
+    """`test-bc` found by entry point here, and in processes started with these variables."""
+    info = folder / "offline_bc_tests-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: offline-bc-tests\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[rlsuite.agents]\ntests = offline_bc.registry:ROWS\n")
+    sys.path.insert(0, str(folder))
+    registry._rows.cache_clear()
+    paths = os.pathsep.join([str(folder), str(Path(__file__).parent)])
+    try:
+        yield {**os.environ, "PYTHONPATH": paths}
+    finally:
+        sys.path.remove(str(folder))
+        registry._rows.cache_clear()
+
+
+def pendulum_like(steps: int = 60, length: int = 20, seed: int = 0) -> Recording:
+    """Episodes of random numbers that end at a time limit, all but the second, which terminates."""
+    rng = np.random.default_rng(seed)
+    obs = rng.normal(size=(steps + 1, 3)).astype(np.float32)
+    ends = np.arange(steps) % length == length - 1
+    terminated = np.zeros(steps, bool)
+    terminated[2 * length - 1] = True
+    after = obs[1:].copy()
+    after[ends] += 1.0
+    return Recording(
+        header=Header("npz", steps, (3,), (1,), False, "Pendulum-v1", (-1000.0, 0.0)),
+        obs=obs[:-1],
+        action=rng.uniform(-2, 2, (steps, 1)).astype(np.float32),
+        reward=rng.normal(size=steps).astype(np.float32),
+        terminated=terminated,
+        truncated=ends & ~terminated,
+        next_obs=after,
+        next_known=np.ones(steps, bool),
+    )
+
+
+def tiny(folder: Path, name: str = "tiny", seed: int = 0) -> Path:
+    """A file of 60 steps on Pendulum-v1."""
+    path = folder / f"{name}.npz"
+    npz.write(path, pendulum_like(seed=seed))
+    return path
