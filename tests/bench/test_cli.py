@@ -24,6 +24,7 @@ from rlsuite.cli import bench, common, main
         (["ppo", "--ways", "sideways"], "no way 'sideways'"),
         (["env", "--envs", "CartPole-v9"], "did you mean"),
         (["ppo", "--out", "/nowhere/x.json"], "there is no folder"),
+        (["updates", "--agent", "td4"], "did you mean 'td3'"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

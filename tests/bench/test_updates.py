@@ -1,0 +1,69 @@
+"""`rlsuite bench updates`: the FLOPs that are counted are those of the traced update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import pytest
+
+from rlsuite import registry
+from rlsuite.bench import updates
+from rlsuite.bench.children.run_updates import Noise, prepare
+from rlsuite.engine.program import context
+
+
+def products(jaxpr: Any, factor: float = 1.0) -> float:
+    """FLOPs of every matrix product in a jaxpr, loops included, dead ones too."""
+    total = 0.0
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "dot_general":
+            ((left, _), _), x = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
+            inner = 1
+            for axis in left:
+                inner *= x[axis]
+            total += 2 * factor * inner * eqn.outvars[0].aval.size
+        elif eqn.primitive.name == "cond":
+            total += max(products(branch.jaxpr, factor) for branch in eqn.params["branches"])
+        else:
+            times = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
+            for value in eqn.params.values():
+                inside = getattr(value, "jaxpr", value)
+                if hasattr(inside, "eqns"):
+                    total += products(inside, factor * times)
+    return total
+
+
+@pytest.mark.parametrize("agent_name", updates.KINDS)
+def test_counted_flops_are_those_of_an_update(agent_name):
+    work, row = updates.Updating(agent_name), registry.agent(agent_name)
+    config: Any = row.load_config()()
+    agent = row.load_make()(Noise(work.obs, work.action), config)
+    ctx = context(agent, config, 1)
+    state, batch = jax.eval_shape(
+        lambda key: agent.collect(agent.init(key, ctx), ctx), jax.random.key(0)
+    )
+    traced = products(jax.make_jaxpr(agent.learn)(state, batch, ctx).jaxpr)
+    critics, judges, outputs = updates.KINDS[agent_name]
+    a, c = sum(updates.layers(17, (256, 256), 6 * outputs)), 71_680
+    first_a, first_c, obs_columns = 17 * 256, 23 * 256, 17 * 256
+    # What is counted of an actor step, for the steps that a delay leaves out.
+    actor = a + judges * (2 * c - first_c + 6 * 256) + 2 * a - first_a
+    counted = work.flops() + 512 * actor * (1 - 1 / getattr(config, "policy_delay", 1))
+    # Traced but dead, and not counted: in the actor's step the critics' weights' gradients and
+    # their observation columns; everywhere the gradient in a first layer's input.
+    dead = judges * (c + obs_columns) + critics * first_c + first_a
+    assert traced == counted + 512 * dead
+
+
+def test_the_formula_in_numbers():
+    assert updates.Updating("td3").flops() == 413_466_624
+    assert updates.layers(17, (256, 256), 6) == [4352, 65536, 1536]
+
+
+def test_a_measurement_runs_and_stays_finite():
+    settings = {
+        "updates": 2, "batch_size": 8, "hidden": [8], "learning_starts": 16, "buffer_size": 32
+    }  # fmt: skip
+    order = {"agent": "td3", "settings": settings, "obs": 3, "action": 2, "seed": 0}
+    prepare(order)()
