@@ -28,3 +28,20 @@ def same_bits(a: dict[str, np.ndarray], b: dict[str, np.ndarray], only: str = ""
     names = [n for n in a if n.startswith(only) and not n.endswith("/seconds")]
     assert names
     return all(a[n].tobytes() == b[n].tobytes() for n in names)
+
+
+TINY_TD3 = {
+    "num_envs": 2, "num_steps": 2, "updates": 3, "learning_starts": 16, "buffer_size": 64,
+    "batch_size": 8, "hidden": [8, 8], "n_step": 2, "normalize_observations": True,
+}  # fmt: skip
+
+
+def tiny_td3_cells(seeds: int = 1, iterations: int = 40, **cadence: int) -> list[Cell]:
+    """TD3 cells on Pendulum whose small replay fills and wraps around."""
+    merged: dict[str, Any] = {"evaluations": 2, "episodes": 1, "logs": 8, **cadence}
+    chosen = Cadence(**merged)
+    request = Request(
+        "td3", ["Pendulum-v1"], range(seeds), settings=TINY_TD3,
+        total_steps=16 + iterations * 4, cadence=chosen,
+    )  # fmt: skip
+    return expand([request])

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from rlsuite.engine.cells import Cell
+from rlsuite.engine.environment import available_memory, round_down
 from rlsuite.engine.program import Program, context, tree_bytes
+from rlsuite.engine.tree import rings
 from rlsuite.errors import UsageError
 
 # jax, its compiler and the imported simulators, before any array.
 PROCESS_BYTES = 500 << 20
 
 
-def estimate(program: Program, cell: Cell, data: Any = None) -> int:
-    """Bytes one worker will need: the process, the state, a rollout with its working copies, and
-    once for all runs the data they learn from."""
+class Need(NamedTuple):
+    """Bytes of one worker; `replay` of them grow with the rows of the replay."""
+
+    total: int
+    replay: int
+
+
+def estimate(program: Program, cell: Cell, data: Any = None) -> Need:
+    """What one worker needs: the process, the state, a rollout with its working copies, the ring,
+    and once for all runs the data they learn from.
+
+    A ring is never copied while it trains; a checkpoint copies it and then makes a file's bytes of
+    it, one run after the other.
+    """
     ctx = context(program.agent, cell.load_config(), cell.iterations, data)
     state, _ = program.shapes(ctx)
     batch: Any = jax.eval_shape(program.agent.collect, state, ctx)[1]
+    ring = sum(tree_bytes(replay) for _, replay in rings(state))
+    replay = (program.width + 2 + (program.width > 1)) * ring
     # The batch, its normalised and flattened form, and one shuffled copy.
-    runs = program.width * (2 * tree_bytes(state) + 3 * tree_bytes(batch))
-    return PROCESS_BYTES + runs + tree_bytes(data)
-
-
-def available() -> int:
-    """Memory that can be had without swapping, in bytes; 0 where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) << 10
-    except OSError:
-        pass
-    return 0
+    rest = program.width * (2 * (tree_bytes(state) - ring) + 3 * tree_bytes(batch))
+    return Need(PROCESS_BYTES + rest + replay + tree_bytes(data), replay)
 
 
 def check_memory(program: Program, cell: Cell, workers: int, data: Any = None) -> int:
@@ -43,14 +46,26 @@ def check_memory(program: Program, cell: Cell, workers: int, data: Any = None) -
     Raises:
       UsageError: all workers together would need more than is available.
     """
-    needed = estimate(program, cell, data)
+    need = estimate(program, cell, data)
     if program.agent.env.resumable is False or jax.default_backend() != "cpu":
-        return needed
-    have = available()
-    if have and needed * workers > have:
+        return need.total
+    have = available_memory()
+    if have and need.total * workers > have:
+        hint = advice(need, cell, workers, have)
         raise UsageError(
-            f"{cell.agent} on {cell.env} needs about {needed * workers / 2**30:.1f} GiB for "
-            f"{workers} worker(s), {have / 2**30:.1f} GiB are free: fewer environments or steps, "
-            "or --workers 1"
+            f"{cell.agent} on {cell.env} needs about {need.total * workers / 2**30:.1f} GiB for "
+            f"{workers} worker(s), {have / 2**30:.1f} GiB are free: {hint}"
         )
-    return needed
+    return need.total
+
+
+def advice(need: Need, cell: Cell, workers: int, have: int) -> str:
+    """What would fit: a smaller replay where that is what takes the room."""
+    rows = cell.config.get("buffer_size", 0)
+    if rows and need.replay:
+        left = have / workers - (need.total - need.replay)
+        fitting = round_down(int(rows * left / need.replay))
+        if fitting > 0:
+            taken = need.replay * workers / 2**30
+            return f"{taken:.1f} GiB are the replay, try agent.buffer_size {fitting} or --workers 1"
+    return "fewer environments or steps, or --workers 1"

@@ -21,10 +21,11 @@ from rlsuite.engine.track import Track
 from rlsuite.errors import UsageError
 from rlsuite.types import State
 
-# A checkpoint may cost this share of wall time; at least this often it is made.
+# A checkpoint may cost this share of wall time; at least this often it is made. One of a gigabyte
+# of replay takes some 6 s, so that the bound binds only beyond that.
 CHECKPOINT_SHARE = 0.02
 CHECKPOINT_LEAST = 1.0
-CHECKPOINT_MOST = 60.0
+CHECKPOINT_MOST = 300.0
 # A chunk ends after about this long even between rows, so that a signal or a kill loses little.
 CHUNK_SECONDS = 0.5
 
@@ -85,9 +86,7 @@ class Runner:
         cell = cells[0]
         self.iterations = cell.iterations
         self.steps_per = cell.steps_per_iteration
-        self.contexts = [
-            context(program.agent, c.load_config(), c.iterations, data) for c in cells
-        ]
+        self.contexts = [context(program.agent, c.load_config(), c.iterations, data) for c in cells]
         self.ctx = program.stack(self.contexts)
         self.logs = boundaries(cell.iterations, cell.cadence.logs, first=False)
         self.evals = boundaries(cell.iterations, cell.cadence.evaluations, first=True)

@@ -1,4 +1,7 @@
-"""Pytrees as named arrays and back: what a checkpoint holds of a state."""
+"""Pytrees as named arrays and back: what a checkpoint holds of a state.
+
+Of a replay only the filled rows are written; the others are zeros, and are again when it is read.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,17 @@ import numpy as np
 from jaxtyping import PyTree
 
 from rlsuite.errors import UsageError
+from rlsuite.replay import Replay
 
 
 def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def rings(tree: PyTree) -> list[tuple[str, Replay]]:
+    """The replays in a tree, with their key paths."""
+    found = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda x: isinstance(x, Replay))[0]
+    return [(jax.tree_util.keystr(path), x) for path, x in found if isinstance(x, Replay)]
 
 
 def to_arrays(tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
@@ -25,7 +35,13 @@ def to_arrays(tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
     raw = [jax.random.key_data(x) if _is_key(x) else x for _, x in leaves]
     host = jax.device_get(raw)
     names = [prefix + jax.tree_util.keystr(path) for path, _ in leaves]
-    return {name: np.array(x, copy=True) for name, x in zip(names, host, strict=True)}
+    arrays = dict(zip(names, host, strict=True))
+    for path, _ in rings(tree):
+        filled = int(arrays[f"{prefix}{path}.size"])
+        for name in names:
+            if name.startswith(f"{prefix}{path}.data"):
+                arrays[name] = arrays[name][:filled]
+    return {name: np.array(x, copy=True) for name, x in arrays.items()}
 
 
 def from_arrays(
@@ -41,9 +57,23 @@ def from_arrays(
     have = {name for name in arrays if name.startswith(prefix)}
     if missing := sorted(set(wanted) - have) + sorted(have - set(wanted)):
         raise UsageError(f"{source} was written by other code: {missing[0]!r} does not match")
+    whole = dict(arrays)
+    for path, ring in rings(template):
+        filled = int(arrays[f"{prefix}{path}.size"])
+        for name in wanted:
+            if name.startswith(f"{prefix}{path}.data") and len(arrays[name]) == filled:
+                whole[name] = _padded(arrays[name], ring.capacity)
     return structure.unflatten(
-        _restore(leaf, arrays[name], name, source) for name, leaf in wanted.items()
+        _restore(leaf, whole[name], name, source) for name, leaf in wanted.items()
     )
+
+
+def _padded(rows: np.ndarray, capacity: int) -> np.ndarray:
+    if len(rows) >= capacity:
+        return rows
+    full = np.zeros((capacity, *rows.shape[1:]), rows.dtype)
+    full[: len(rows)] = rows
+    return full
 
 
 def _restore(leaf: Any, array: np.ndarray, name: str, source: str) -> Any:

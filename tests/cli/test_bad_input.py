@@ -16,6 +16,8 @@ import pytest
 
 TRAIN = ["train", "ppo", "--env", "CartPole-v1", "--total-steps", "10000"]
 
+TD3 = ["train", "td3", "--env", "Pendulum-v1", "--total-steps", "50000"]
+
 # name -> (arguments, what the line must contain). {dir} is a folder of prepared files.
 CASES: dict[str, tuple[list[str], list[str]]] = {
     "command": (["trian"], ["trian", "'train'"]),
@@ -82,7 +84,34 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "evaluate nothing": (["evaluate", "{dir}/none.done"], ["none.done"]),
     "evaluate damaged": (["evaluate", "{dir}/file"], ["damaged"]),
     "list": (["list", "agent"], ["'agent'", "'agents'"]),
-}
+    "discrete actions": (
+        ["train", "td3", "--env", "CartPole-v1", "--total-steps", "100000"],
+        ["td3 needs box actions", "CartPole-v1", "Discrete(2)", "Pendulum-v1"],
+    ),
+    "replay smaller than its prefill": (
+        [*TD3, "--agent.buffer-size", "1000"], ["buffer_size 1000", "try 25000 or more"]
+    ),
+    "replay larger than any memory": (
+        [*TD3, "--agent.buffer-size", "1000000000000"],
+        ["buffer_size 1000000000000", "GiB on Pendulum-v1 (34 bytes a row)", "try ", "or fewer"],
+    ),
+    "replay shorter than n steps": (
+        [*TD3, "--agent.learning-starts", "0", "--agent.buffer-size", "4", "--agent.n-step", "5"],
+        ["buffer_size 4", "n_step 5", "try 5 or more"],
+    ),
+    "n_step": ([*TD3, "--agent.n-step", "0"], ["n_step", "at least 1"]),
+    "negative noise": (
+        [*TD3, "--agent.exploration-noise", "-0.1"], ["exploration_noise", "at least 0", "-0.1"]
+    ),
+    "tau": ([*TD3, "--agent.tau", "0"], ["tau", "above 0"]),
+    "budget below the prefill": (
+        [*TD3[:-1], "25000"], ["25000", "25000 steps that fill the replay", "try 25001"]
+    ),
+    "settings of td3 alone": (
+        ["train", "ddpg", *TD3[2:], "--agent.policy-noise", "0.1"],
+        ["ddpg", "policy-noise", "exploration_noise"],
+    ),
+}  # fmt: skip
 
 DRIVER = """
 import contextlib, io, json, sys, time

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from rlsuite import config
 from rlsuite.config import Traced, knob
+from rlsuite.engine.environment import available_memory, round_down
 from rlsuite.errors import UsageError
 from rlsuite.registry import EnvRow
 
@@ -62,7 +64,14 @@ class OffPolicyConfig(config.Config):
             )
 
     def check_env(self, env: EnvRow) -> None:
-        """Refuse settings that mean nothing on an environment."""
+        """Refuse a ring that no machine like this holds."""
+        have, row = available_memory(), row_bytes(env)
+        if have and self.capacity() * row > have:
+            raise UsageError(
+                f"agent.buffer_size {self.buffer_size} takes "
+                f"{self.capacity() * row / 2**30:,.1f} GiB on {env.id} ({row} bytes a row), "
+                f"{have / 2**30:.1f} GiB are free: try {round_down(have // 2 // row)} or fewer"
+            )
 
     def steps_per_iteration(self) -> int:
         """Environment steps between updates: what a budget is a multiple of."""
@@ -75,3 +84,9 @@ class OffPolicyConfig(config.Config):
     def capacity(self) -> int:
         """Rows of the ring: whole steps of all environments."""
         return self.buffer_size // self.num_envs * self.num_envs
+
+
+def row_bytes(env: EnvRow) -> int:
+    """Bytes of one transition in the ring: two observations, action, reward, two flags."""
+    action = math.prod(env.action.shape) if env.action.kind == "box" else 1
+    return 4 * (2 * math.prod(env.observation.shape) + action + 1) + 2
