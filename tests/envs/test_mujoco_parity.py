@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
-import mujoco
 import numpy as np
 import pytest
 from mujoco_reference import reference
 
 from rlsuite.envs.mujoco.engine import STATE, Engine
+from rlsuite.envs.mujoco.library import mj
 from rlsuite.envs.mujoco.options import settle
 from rlsuite.envs.mujoco.specs import SPECS, Spec
 from rlsuite.envs.mujoco.tasks import TASKS
@@ -36,11 +36,11 @@ def adopt(ours: Engine, theirs: Any, physics: np.ndarray) -> np.ndarray:
     from positions that are up to date.
     """
     model, data = theirs.model, theirs.data
-    mujoco.mj_resetData(model, data)
-    mujoco.mj_setState(model, data, physics, STATE)
-    mujoco.mj_forward(model, data)
+    mj.mj_resetData(model, data)
+    mj.mj_setState(model, data, physics, STATE)
+    mj.mj_forward(model, data)
     # mj_forward has moved the solver's warm start.
-    mujoco.mj_setState(model, data, physics, STATE)
+    mj.mj_setState(model, data, physics, STATE)
     seen = ours._buffers(1, data)
     for target, source in seen:
         target[0] = source
@@ -49,8 +49,8 @@ def adopt(ours: Engine, theirs: Any, physics: np.ndarray) -> np.ndarray:
 
 def physics_of(theirs: Any) -> np.ndarray:
     """Gymnasium's physics state and warm start."""
-    out = np.empty(mujoco.mj_stateSize(theirs.model, STATE))
-    mujoco.mj_getState(theirs.model, theirs.data, out, STATE)
+    out = np.empty(mj.mj_stateSize(theirs.model, STATE))
+    mj.mj_getState(theirs.model, theirs.data, out, STATE)
     return out
 
 
