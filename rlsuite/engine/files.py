@@ -99,5 +99,5 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
     for name in sorted(arrays):
         crc = zlib.crc32(name.encode(), crc)
         # The bytes themselves: a copy of a replay would be felt.
-        crc = zlib.crc32(np.asarray(arrays[name], order="C").reshape(-1).view(np.uint8), crc)
+        crc = zlib.crc32(np.asarray(arrays[name], order="C").reshape(-1).view(np.uint8).data, crc)
     return crc
