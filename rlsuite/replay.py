@@ -74,8 +74,13 @@ def add(replay: Replay, rows: PyTree, mask: Bool[Array, " n"] | None = None) -> 
 
 
 def draw(replay: Replay, key: PRNGKeyArray, shape: tuple[int, ...]) -> Int[Array, "*shape"]:
-    """Places of uniformly drawn rows, with replacement. At least one row must be filled."""
-    return jax.random.randint(key, shape, 0, replay.size)
+    """Places of uniformly drawn rows, with replacement. At least one row must be filled.
+
+    32 random bits modulo the size: a place is at most size / 2^32 of itself too likely.
+    `jax.random.randint` draws twice and splits its key to do better.
+    """
+    bits = jax.random.bits(key, shape, jnp.uint32)
+    return (bits % replay.size.astype(jnp.uint32)).astype(jnp.int32)
 
 
 def take(replay: Replay, places: Int[Array, "*b"]) -> PyTree:

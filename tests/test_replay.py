@@ -74,7 +74,8 @@ def test_draws_are_uniform_over_what_is_filled(added):
         jax.jit(replay.sample, static_argnums=2)(ring, jax.random.key(0), 20_000)["i"]
     )
     counts = np.bincount(seen)[max(1, added - 7) :]
-    assert counts.sum() == 20_000 and len(counts) == min(8, added)
+    assert counts.sum() == 20_000
+    assert len(counts) == min(8, added)
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
@@ -91,7 +92,7 @@ def world(rng: np.random.Generator, steps: int, n: int) -> Row:
 
 def walked(w: Row, t: int, e: int, n: int, gamma: float) -> tuple[float, float, int]:
     """The same by following one environment's own list of steps."""
-    total, discount = 0.0, 1.0
+    total, discount, k = 0.0, 1.0, t
     for k in range(t, min(t + n, len(w.reward))):
         total += discount * float(w.reward[k, e])
         discount *= gamma
@@ -100,8 +101,8 @@ def walked(w: Row, t: int, e: int, n: int, gamma: float) -> tuple[float, float, 
     return total, 0.0 if w.terminated[k, e] else discount, int(w.name[k, e])
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 5])
-@pytest.mark.parametrize(("envs", "steps"), [(1, 9), (3, 7), (3, 8), (3, 19), (2, 16)])
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize(("envs", "steps"), [(1, 9), (3, 7), (3, 8), (3, 19)])
 def test_n_step_sums_are_those_of_a_walk(envs, steps, n):
     """Rings of 8 steps an environment: not filled, just filled, wrapped around, twice so."""
     w = world(np.random.default_rng(steps), steps, envs)
@@ -136,6 +137,6 @@ def test_a_loop_that_adds_and_draws_copies_nothing():
         return jax.lax.fori_loop(0, count, body, (ring, jnp.float32(0)))
 
     compiled = jax.jit(run, donate_argnums=0).lower(ring, jnp.int32(9)).compile()
-    memory = compiled.memory_analysis()
+    memory: Any = compiled.memory_analysis()
     assert memory.alias_size_in_bytes >= 100_000 * 132
     assert memory.temp_size_in_bytes < 100_000

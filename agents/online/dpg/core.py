@@ -67,8 +67,10 @@ def update(
     core: Core, learner: Learner, batch: Batch, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Learner, Metrics]:
     """A critic step and the pull's own; every `policy_delay`-th an actor step and the targets'."""
-    target_key, pull_key, actor_key = jax.random.split(key, 3)
-    learner, next_action, q, loss = steps.critic_step(core, learner, batch, target_key, ctx)
+    noise_key, term_key, pull_key, actor_key = jax.random.split(key, 4)
+    learner, next_action, q, loss = steps.critic_step(
+        core, learner, batch, (noise_key, term_key), ctx
+    )
     x = steps.scene(core, learner, batch, next_action)
     learner = learner.replace(
         pull=core.pull.update(learner.pull, x, pull_key, ctx), updates=learner.updates + 1

@@ -16,15 +16,18 @@ from rlsuite.agents.online.dpg.state import Core, Learner, optimizers
 from rlsuite.agents.online.off_policy.state import Batch
 from rlsuite.types import Context
 
+Keys = tuple[PRNGKeyArray, PRNGKeyArray]
+
 
 def target(
-    core: Core, learner: Learner, batch: Batch, key: PRNGKeyArray, ctx: Context
+    core: Core, learner: Learner, batch: Batch, keys: Keys, ctx: Context
 ) -> tuple[Float[Array, " b"], Float[Array, "b d"]]:
     """(y, a'): y = r + discount (min_i Q'_i(s', a') - term), Fujimoto et al., 2018, eq. 14.
 
-    a' = clip(mu'(s') + clip(N(0, policy_noise), ±noise_clip), ±1); y is stop-gradiented.
+    a' = clip(mu'(s') + clip(N(0, policy_noise), ±noise_clip), ±1); y is stop-gradiented. `keys`
+    are the noise's and the term's.
     """
-    noise_key, term_key = jax.random.split(key)
+    noise_key, term_key = keys
     action = core.actor.apply(learner.actor_target, batch.next_obs)
     if core.smoothing:
         noise = ctx.hp.policy_noise * jax.random.normal(noise_key, action.shape)
@@ -36,14 +39,14 @@ def target(
 
 
 def critic_step(
-    core: Core, learner: Learner, batch: Batch, key: PRNGKeyArray, ctx: Context
+    core: Core, learner: Learner, batch: Batch, keys: Keys, ctx: Context
 ) -> tuple[Learner, Float[Array, "b d"], Float[Array, "n b"], Float[Array, ""]]:
     """Down sum_i mean (Q_i(s, a) - y)^2.
 
     Returns:
       (learner, the target's action, Q before the step, the loss).
     """
-    y, next_action = target(core, learner, batch, key, ctx)
+    y, next_action = target(core, learner, batch, keys, ctx)
 
     def objective(critics: PyTree) -> tuple[Float[Array, ""], Array]:
         q = core.critics.apply(critics, batch.obs, batch.action)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, Key, PRNGKeyArray, PyTree
 
 from rlsuite import metrics, normalize, replay
 from rlsuite.agents.online.off_policy.state import (
@@ -30,9 +30,9 @@ def learn(parts: Parts, state: State, batch: Collected, ctx: Context) -> tuple[S
     iteration = state.counters.iterations
     key = stream(state.key, Purpose.LEARN, iteration)
     body = partial(gradient_step, parts, state, ctx)
-    learner, reports = jax.lax.scan(
-        body, state.learner, jax.random.split(key, parts.static.updates)
-    )
+    # Split at once: on a CPU each split takes as long as two hundred random numbers.
+    keys = jax.random.split(key, (parts.static.updates, 2))
+    learner, reports = jax.lax.scan(body, state.learner, keys)
     ended = batch.episodes
     report = {
         "train/return": metrics.mean(ended.returns, where=ended.finished),
@@ -51,10 +51,10 @@ def merged(parts: Parts, state: State, batch: Collected) -> normalize.Moments:
 
 
 def gradient_step(
-    parts: Parts, state: State, ctx: Context, learner: PyTree, key: PRNGKeyArray
+    parts: Parts, state: State, ctx: Context, learner: PyTree, keys: Key[Array, "2"]
 ) -> tuple[Any, Metrics]:
     """One minibatch, one step of the algorithm."""
-    draw_key, update_key = jax.random.split(key)
+    draw_key, update_key = keys
     return parts.algorithm.update(learner, draw(parts, state, draw_key, ctx), update_key, ctx)
 
 
