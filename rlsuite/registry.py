@@ -129,10 +129,15 @@ class DatasetRow:
 
 @dataclass(frozen=True)
 class DataKind:
-    """A kind of data that cells refer to: `module` has `resolve(spec)` and `load(ref, env)`."""
+    """A kind of data that cells refer to.
+
+    `module` has `resolve(spec)`, `load(ref, env)` and `shapes(ref)`; `tools` what the command line
+    does with such data.
+    """
 
     kind: str
     module: str
+    tools: str = ""
 
     def load(self) -> Any:
         """The module."""

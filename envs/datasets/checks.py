@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Bool, Num
 
 from rlsuite.envs.datasets.recording import Recording
 from rlsuite.errors import UsageError
@@ -80,10 +80,13 @@ def scaled_actions(path: Path, rec: Recording, space: Any) -> Num[np.ndarray, "n
     return np.clip(scaled, -1.0, 1.0) if hasattr(space, "low") else scaled
 
 
-def straddling(rec: Recording) -> int:
+def straddling(rec: Recording) -> Bool[np.ndarray, " n"]:
     """Rows that do not end an episode though the next row does not go on where they led."""
+    found = np.zeros(rec.header.rows, bool)
     if rec.next_obs is None or rec.next_known is None:
-        return 0
+        return found
     gap = np.abs(rec.next_obs[:-1] - rec.obs[1:]).reshape(rec.header.rows - 1, -1).max(1)
     inside = ~rec.ends[:-1] & rec.next_known[:-1]
-    return int((inside & (gap > 1e-5 * (1 + np.abs(rec.obs).max()))).sum())
+    # NaN is no gap: it is reported as what it is.
+    found[:-1] = inside & (gap > 1e-5 * (1 + np.nan_to_num(np.abs(rec.obs)).max()))
+    return found

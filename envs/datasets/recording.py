@@ -162,14 +162,15 @@ def _float32(column: Any) -> Float[np.ndarray, "..."]:
 def completed(rec: Recording) -> Recording:
     """With what each step led to where the file has it not: the next row's observation.
 
-    After a terminal that is another episode's (nothing may depend on it); at a time limit and at
-    the file's end it is unknown.
+    After a terminal it is unknown and nothing may depend on it: a copy of the last stands in. At a
+    time limit and at the file's end it is unknown too, and said to be.
     """
     if rec.next_obs is not None:
         return rec
     following = np.concatenate([rec.obs[1:], rec.obs[-1:]])
+    following[rec.terminated] = rec.obs[rec.terminated]
     known = ~rec.truncated
-    known[-1] = False
+    known[-1] = rec.terminated[-1]
     return dataclasses.replace(rec, next_obs=following, next_known=known)
 
 

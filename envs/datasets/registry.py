@@ -37,10 +37,10 @@ def _maze(level: str) -> DatasetRow:
 
 
 ROWS: list[DatasetRow | DataKind] = [
-    DataKind("dataset", "rlsuite.envs.datasets.source"),
+    DataKind("dataset", "rlsuite.envs.datasets.source", "rlsuite.envs.datasets.tools"),
     DatasetRow(
         "pendulum-replay", "Pendulum-v1", "own", "SAC's replay, recorded by the suite on first use",
-        make="rlsuite.envs.datasets.replay:pendulum", score=(-1229.0, -145.0),
+        make="rlsuite.envs.datasets.replay:pendulum", score=reference("Pendulum"),
     ),
     *(_gym(task, level) for task in _TASKS for level in _LEVELS),
     *(_maze(level) for level in _MAZES),

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlsuite import registry
 from rlsuite.engine.data import DataRef
-from rlsuite.envs.datasets import checks, formats, locate, view
+from rlsuite.envs.datasets import checks, formats, locate
 from rlsuite.envs.datasets.recording import Header, Recording, limited
 from rlsuite.envs.datasets.scores import reference
 from rlsuite.errors import UsageError
@@ -29,7 +29,7 @@ def resolve(spec: str) -> DataRef:
     path, row = locate.find(spec)
     header = formats.read_header(path)
     env = row.env if row else suite_id(header.env)
-    score = header.score or (row.score if row else reference(_task(env)))
+    score = header.score or (row.score if row else reference(task_name(env)))
     return DataRef(
         kind="dataset",
         spec=row.name if row and spec == row.name else str(path),
@@ -57,7 +57,8 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(path.suffix) if path.is_file() else path.name
 
 
-def _task(env: str) -> str:
+def task_name(env: str) -> str:
+    """An environment's id without simulator and version."""
     return env.rpartition(":")[2].partition("-v")[0]
 
 
@@ -80,6 +81,9 @@ def load(ref: DataRef, env: Any) -> Any:
     import jax
     import jax.numpy as jnp
 
+    # Not above: references are made before jax is loaded.
+    from rlsuite.envs.datasets import view
+
     path, _ = locate.find(ref.spec)
     if (now := formats.fingerprint(path)) != ref.hash:
         raise UsageError(
@@ -92,6 +96,28 @@ def load(ref: DataRef, env: Any) -> Any:
     rec = dataclasses.replace(rec, action=action)
     data = view.dataset(rec, env.time_limit or DEFAULT_LIMIT)
     return jax.tree.map(jnp.asarray, data)
+
+
+def shapes(ref: DataRef) -> Any:
+    """Shapes and types of what `load` gives: enough to read a policy where the data is not."""
+    import jax
+
+    from rlsuite.envs.datasets import view
+
+    n = 2
+    action = np.zeros((n, *ref.action), np.int32 if ref.discrete else np.float32)
+    obs, zeros = np.zeros((n, *ref.observation), np.float32), np.zeros(n, np.float32)
+    said = Header("npz", n, ref.observation, ref.action, ref.discrete)
+    rec = Recording(said, obs, action, zeros, zeros > 0, zeros > 0, obs, zeros == 0)
+    few = view.dataset(rec, n)
+
+    def shape(leaf: Any, rows: tuple[int, ...]) -> Any:
+        return jax.ShapeDtypeStruct(rows + leaf.shape[len(rows) :], leaf.dtype)
+
+    return few._replace(
+        rows=jax.tree.map(lambda leaf: shape(leaf, (ref.rows,)), few.rows),
+        stats=jax.tree.map(lambda leaf: shape(leaf, ()), few.stats),
+    )
 
 
 def timed(rec: Recording, limit: int) -> Recording:

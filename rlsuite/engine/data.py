@@ -76,6 +76,11 @@ def load(ref: DataRef, env: Any) -> Any:
     return registry.data_kind(ref.kind).load().load(ref, env)
 
 
+def shapes(ref: DataRef) -> Any:
+    """Shapes of the data, whether or not it is still there: a policy can be read by them."""
+    return registry.data_kind(ref.kind).load().shapes(ref)
+
+
 def task(env_id: str) -> str:
     """What an environment is called without simulator prefix and version: 'hopper'."""
     return re.sub(r"^(mujoco|gym):|-v\d+$", "", env_id).lower()

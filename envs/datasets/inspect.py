@@ -1,0 +1,167 @@
+"""What a dataset holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rlsuite import registry
+from rlsuite.engine.data import DataRef
+from rlsuite.envs.datasets import checks, formats, locate
+from rlsuite.envs.datasets.recording import Recording, episodes
+from rlsuite.envs.datasets.scores import normalized_score
+from rlsuite.envs.datasets.source import DEFAULT_LIMIT, resolve, timed
+from rlsuite.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Sizes, returns and warnings of a dataset.
+
+    Attributes:
+      ref: what a cell would refer to.
+      layout: d4rl, npz or minari.
+      transitions: rows an agent gets.
+      returns, lengths: of complete episodes.
+      cut: episodes that end before their time, without a terminal.
+      warnings: one line each.
+    """
+
+    ref: DataRef
+    layout: str
+    transitions: int
+    returns: Float[np.ndarray, " e"]
+    lengths: Float[np.ndarray, " e"]
+    cut: int
+    warnings: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The report, warnings last."""
+        ref, r = self.ref, self.returns
+        action = "an index" if ref.discrete else f"{ref.action}"
+        out = [
+            f"{ref.name}: {self.layout} layout, family {ref.family}, content {ref.hash}",
+            f"environment   {ref.env or 'not said'}; observations {ref.observation}, "
+            f"actions {action}",
+            f"steps         {ref.rows:,}, of which {self.transitions:,} are transitions to learn "
+            "from",
+            f"episodes      {len(r):,} complete, {self.cut:,} cut short",
+        ]
+        if len(r):
+            spread = f"mean {r.mean():.6g}, std {r.std():.6g}, min {r.min():.6g}, max {r.max():.6g}"
+            out += [f"returns       {spread}", f"lengths       mean {self.lengths.mean():.6g}"]
+        if ref.score is not None and len(r):
+            low, high = ref.score
+            score = normalized_score(float(r.mean()), ref.score)
+            out.append(f"score         {score:.1f} (0 is {low:g}, 100 is {high:g})")
+        return [*out, *(f"warning: {line}" for line in self.warnings)]
+
+
+def complete(rec: Recording, limit: int | None = None) -> list[tuple[int, int]]:
+    """Bounds of the episodes that came to their end: a terminal, or the full time limit.
+
+    What a change of policy or the end of a recording cut off counts neither as an episode nor in a
+    mean return.
+
+    Args:
+      rec: the recording.
+      limit: of the environment; some recorders leave out an episode's last step. Where it is not
+        known it is the longest that any truncated episode has.
+    """
+    starts, stops = episodes(rec)
+    truncated = rec.truncated[stops - 1]
+    least = (stops - starts)[truncated].max(initial=0) if limit is None else limit - 1
+    whole = rec.terminated[stops - 1] | (truncated & (stops - starts >= least))
+    return [(int(a), int(b)) for a, b in zip(starts[whole], stops[whole], strict=True)]
+
+
+def complete_returns(rec: Recording, limit: int | None = None) -> Float[np.ndarray, " e"]:
+    """Undiscounted returns of complete episodes, in double precision."""
+    return np.array([rec.reward[a:b].sum(dtype=np.float64) for a, b in complete(rec, limit)])
+
+
+def inspect(spec: str) -> Inspection:
+    """Read a dataset and look it over; bad values are warnings here.
+
+    Raises:
+      UsageError: it cannot be found or read.
+    """
+    from rlsuite.envs.datasets import view
+
+    ref = resolve(spec)
+    path, _ = locate.find(ref.spec)
+    row = _env_row(ref)
+    limit = row.time_limit if row else None
+    read = formats.read(path)
+    rec = timed(read, limit or DEFAULT_LIMIT)
+    rows = view.d4rl_rows(rec) if read.header.layout == "d4rl" else view.known_rows(rec)
+    bounds = complete(rec, limit)
+    return Inspection(
+        ref=ref,
+        layout=read.header.layout,
+        transitions=len(np.asarray(rows.reward)),
+        returns=complete_returns(rec, limit),
+        lengths=np.array([b - a for a, b in bounds], np.float64),
+        cut=len(episodes(rec)[0]) - len(bounds),
+        warnings=tuple(_warnings(read, rec, row)),
+    )
+
+
+def _env_row(ref: DataRef) -> registry.EnvRow | None:
+    try:
+        return registry.env(ref.env)
+    except UsageError:
+        return None
+
+
+def _warnings(read: Recording, rec: Recording, row: registry.EnvRow | None) -> list[str]:
+    out = [
+        f"{count:,} rows of {name!r} are not finite: training refuses this file"
+        for name, count in checks.not_finite(rec).items()
+    ]
+    if row is None:
+        out.append("no environment of the suite is known for it: actions were not compared")
+    elif count := checks.outside(np.nan_to_num(rec.action), _bounds(row)):
+        out.append(f"{count:,} actions are outside {row.action} of {row.id}: training refuses them")
+    if count := int(checks.straddling(rec).sum()):
+        out.append(f"{count:,} transitions straddle episodes: an end is not marked as one")
+    if not read.timed:
+        out.append(
+            "no 'timeouts' in the file: time limits were counted from the length of episodes"
+        )
+    if rec.terminated.any() and row is not None and row.time_limit is not None:
+        starts, stops = episodes(rec)
+        at_limit = rec.terminated[stops - 1] & (stops - starts == row.time_limit)
+        if count := int(at_limit.sum()):
+            out.append(f"{count:,} terminals are at the time limit of {row.time_limit} steps")
+    return out
+
+
+def _bounds(row: registry.EnvRow) -> Any:
+    """A registry row's action space as `checks.outside` reads spaces."""
+    if row.action.kind == "discrete":
+        return SimpleNamespace(n=row.action.n)
+    return SimpleNamespace(low=row.action.low, high=row.action.high)
+
+
+def histogram(found: Inspection, folder: Path) -> Path:
+    """Draw the returns of complete episodes: NAME_returns.png and .svg in a folder.
+
+    Returns:
+      The SVG's path.
+
+    Raises:
+      UsageError: there is no complete episode.
+    """
+    from rlsuite.analysis import style
+    from rlsuite.analysis.histogram import returns_histogram
+
+    if not len(found.returns):
+        raise UsageError(f"{found.ref.name} has no complete episode: there is nothing to draw")
+    figure = returns_histogram(found.returns, found.ref.name, found.ref.score)
+    return style.save(figure, folder, f"{found.ref.name.replace('/', '-')}_returns")

@@ -1,0 +1,17 @@
+"""What `rlsuite dataset` calls, loaded when it is."""
+
+from __future__ import annotations
+
+from rlsuite.envs.datasets.collect import Collection, collect
+from rlsuite.envs.datasets.convert import Conversion, convert
+from rlsuite.envs.datasets.inspect import Inspection, histogram, inspect
+
+__all__ = [
+    "Collection",
+    "Conversion",
+    "Inspection",
+    "collect",
+    "convert",
+    "histogram",
+    "inspect",
+]
