@@ -17,7 +17,7 @@ GAMMA = 0.9
 SHARED: dict[str, Any] = {
     "num_envs": 16, "updates": 2, "batch_size": 64, "buffer_size": 2048, "learning_starts": 256,
     "gamma": GAMMA, "tau": 0.2, "learning_rate": 3e-3, "critic_learning_rate": 3e-3,
-    "alpha": 0.001, "hidden": (16,),
+    "alpha": 0.05, "hidden": (16,),
 }  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "sac": {**SHARED, "temperature": "fixed"},
@@ -27,9 +27,9 @@ CASES = [("sac", ""), ("sac", "-Continuous"), ("mdpo-off", "-Continuous")]
 AGENTS = pytest.mark.parametrize(("name", "suffix"), CASES)
 
 
-def learned(name: str, probe: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+def learned(name: str, probe: str, **settings: Any) -> tuple[Any, Any, np.ndarray, np.ndarray]:
     """(environment, last states' observations, greedy actions there, min Q of those)."""
-    agent, ctx = setup(name, f"Probe-{probe}", 400, **SETTINGS[name])
+    agent, ctx = setup(name, f"Probe-{probe}", 400, **{**SETTINGS[name], **settings})
     states = train(agent, ctx, SEEDS)
     rows = states.replay.data.obs[:, :64]
     env = agent.env
@@ -48,8 +48,12 @@ def learned(name: str, probe: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
 
 @AGENTS
 def test_a_time_limit_is_no_end(name, suffix):
-    """V = 1/(1 - gamma) = 10 though every episode is cut after 10 steps; cut short it were 6.5."""
-    env, obs, _, q = learned(name, f"ConstantReward{suffix}")
+    """V = 1/(1 - gamma) = 10 though every episode is cut after 10 steps; cut short it were 6.5.
+
+    Where no action is better the policy may end at a bound, with a density that even a small alpha
+    charges: hence a smaller one.
+    """
+    env, obs, _, q = learned(name, f"ConstantReward{suffix}", alpha=1e-3)
     np.testing.assert_allclose(q, env.value(obs, GAMMA), atol=0.5)
 
 
