@@ -36,7 +36,9 @@ _NEEDED = {*REQUIRED, "timeouts", "next_observations"}
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that turns out to be no zip.
+        with open(path, "rb") as stream:
+            file: Any = np.load(stream, allow_pickle=False)
             if isinstance(file, np.ndarray):
                 raise UsageError(f"{path} is one array, not an npz file of columns")
             yield file

@@ -121,18 +121,20 @@ def test_the_reference_returns_are_d4rls() -> None:
     infos = json.loads((SHARED / "reference" / "d4rl_infos.json").read_text())
     compared = 0
     for name, info in infos.items():
-        if (pair := reference(name)) is not None and not name.startswith(("flow", "carla")):
+        pair = reference(name)
+        if pair is not None and info["ref_min_score"] is not None:
             assert pair == (info["ref_min_score"], info["ref_max_score"]), name
             compared += 1
-    assert compared >= 120
+    assert compared >= 100
 
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_the_scale_runs_from_0_to_100(name: str) -> None:
     low, high = REFERENCES[name]
     assert normalized_score(low, (low, high)) == 0
-    assert normalized_score(high, (low, high)) == 100
-    assert normalized_score(np.array([low, high]), (low, high)).tolist() == [0, 100]
+    assert normalized_score(high, (low, high)) == pytest.approx(100, rel=1e-12)
+    both = normalized_score(np.array([low, high]), (low, high))
+    np.testing.assert_allclose(both, [0, 100], rtol=1e-12)
 
 
 def test_without_timeouts_the_steps_are_counted(tmp_path: Path) -> None:
