@@ -15,7 +15,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 UPPER = ("agents", "envs", "experiments")
-HEAVY = ("jax", "jaxlib", "flax", "optax", "gymnax", "gymnasium", "polars", "matplotlib", "scipy")
+HEAVY = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "gymnax",
+    "gymnasium",
+    "polars",
+    "matplotlib",
+    "scipy",
+    "h5py",
+)
 LIGHT = [
     "rlsuite",
     "rlsuite.config",
@@ -23,6 +34,8 @@ LIGHT = [
     "rlsuite.registry",
     "rlsuite.agents.registry",
     "rlsuite.envs.registry",
+    "rlsuite.envs.datasets.registry",
+    "rlsuite.engine.data",
     "rlsuite.experiments.registry",
     "rlsuite.agents.online.ppo",
     "rlsuite.agents.online.ppo.config",

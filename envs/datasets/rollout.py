@@ -14,7 +14,6 @@ from jaxtyping import Array, Bool, Int, PyTree
 from rlsuite import keys, library, registry, vector
 from rlsuite.engine import files, tree
 from rlsuite.engine.data import DataRef, shapes
-from rlsuite.errors import UsageError
 from rlsuite.types import Agent
 
 
@@ -32,12 +31,9 @@ def load_policy(path: Path, env: Any) -> tuple[Agent, Any]:
     """The agent and the policy of a cell or a saved file, for an environment.
 
     Raises:
-      UsageError: no such file, or a policy of other sizes.
+      UsageError: the file is damaged, or its policy of other sizes.
     """
-    meta = files.read_meta(path)
-    if "cell" not in meta:
-        raise UsageError(f"{path} holds no agent: give a cell of a run folder or a saved policy")
-    cell = meta["cell"]
+    cell = files.read_meta(path)["cell"]
     row = registry.agent(cell["agent"])
     agent = row.load_make()(env, row.load_config().from_mapping(cell["config"]))
     data = cell.get("data")

@@ -12,8 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rlsuite import registry
 from rlsuite.cli import common
+from rlsuite.cli.evaluate import check_policy
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
+from rlsuite.engine import files
 from rlsuite.engine.environment import worker_environment
 from rlsuite.errors import UsageError, nearest
 
@@ -117,6 +119,8 @@ def collect(argv: Sequence[str]) -> int:
     row = registry.env(args.env)
     if not row.resumable:
         raise UsageError(f"{row.id} keeps its state outside: it cannot be recorded resumably")
+    for policy in args.policy:
+        check_policy(files.read_meta(policy), policy, args.env)
     tools = _tools()
     what = tools.Collection(args.env, args.steps, args.policy, args.mode, args.seed, args.num_envs)
     # jax is not imported yet: this process becomes what a worker would be.

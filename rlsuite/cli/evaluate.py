@@ -39,13 +39,9 @@ def main(argv: Sequence[str]) -> int:
     args = parse(build_parser(), argv, agent_flags=False)
     Cadence(episodes=args.episodes, mode=args.mode)
     meta = files.read_meta(args.checkpoint)
-    if "cell" not in meta:
-        raise UsageError(f"{args.checkpoint} holds no agent: give a cell or a saved policy")
+    env_id = check_policy(meta, args.checkpoint, args.env)
     cell = meta["cell"]
     row = registry.agent(cell["agent"])
-    env_id = args.env or cell["env"]
-    check_actions(row, registry.env(env_id))
-    _check_shapes(env_id, cell["env"])
     if args.video:
         _check_drawable(registry.env(env_id))
         if args.video.suffix.lower() != ".gif":
@@ -53,6 +49,29 @@ def main(argv: Sequence[str]) -> int:
     # jax is not imported yet: this process becomes what a worker would be.
     os.environ.update(worker_environment("cpu"))
     return _play(args, row, env_id, cell)
+
+
+def check_policy(meta: dict[str, Any], path: Path, env_id: str | None) -> str:
+    """Refuse a file without an agent, and an environment that its policy cannot act on.
+
+    Args:
+      meta: of the file.
+      path: for the message.
+      env_id: None for the one it was trained on.
+
+    Returns:
+      The environment's id.
+
+    Raises:
+      UsageError: naming file or environments.
+    """
+    if "cell" not in meta:
+        raise UsageError(f"{path} holds no agent: give a cell or a saved policy")
+    cell = meta["cell"]
+    env_id = env_id or str(cell["env"])
+    check_actions(registry.agent(cell["agent"]), registry.env(env_id))
+    _check_shapes(env_id, cell["env"])
+    return env_id
 
 
 def _check_drawable(row: registry.EnvRow) -> None:

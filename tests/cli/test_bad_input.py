@@ -16,6 +16,7 @@ import pytest
 
 TRAIN = ["train", "ppo", "--env", "CartPole-v1", "--total-steps", "10000"]
 
+COLLECT = ["dataset", "collect", "{dir}/new", "--env", "Pendulum-v1"]
 TD3 = ["train", "td3", "--env", "Pendulum-v1", "--total-steps", "50000"]
 
 # name -> (arguments, what the line must contain). {dir} is a folder of prepared files.
@@ -111,6 +112,40 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["train", "ddpg", *TD3[2:], "--agent.policy-noise", "0.1"],
         ["ddpg", "policy-noise", "exploration_noise"],
     ),
+    "dataset command": (["dataset", "inspct"], ["'dataset inspct'", "'inspect'"]),
+    "dataset name": (["dataset", "inspect", "pendulum-reply"], ["'pendulum-replay'"]),
+    "dataset file": (["dataset", "inspect", "{dir}/grit.npz"], ["no dataset file", "grit.npz"]),
+    "dataset damaged": (["dataset", "inspect", "{dir}/bad.hdf5"], ["bad.hdf5", "damaged"]),
+    "dataset folder": (
+        ["dataset", "inspect", "hopper-medium-v2", "--dataset-dir", "{dir}/no"], ["--dataset-dir"]
+    ),
+    "dataset not there": (
+        ["dataset", "inspect", "hopper-medium-v2", "--dataset-dir", "{dir}"],
+        ["hopper_medium-v2.hdf5", "hopper-medium-v2"],
+    ),
+    "convert to nothing known": (
+        ["dataset", "convert", "{dir}/bad.hdf5", "{dir}/new.csv"], ["new.csv", ".hdf5 or .npz"]
+    ),
+    "convert over something": (
+        ["dataset", "convert", "{dir}/bad.hdf5", "{dir}/foreign"], ["foreign", "exists already"]
+    ),
+    "collect nothing": ([*COLLECT, "--steps", "0"], ["--steps", "at least 2"]),
+    "collect how": ([*COLLECT, "--steps", "10", "--mode", "greed"], ["greedy", "'greed'"]),
+    "collect by no policy": (
+        [*COLLECT, "--steps", "10", "--policy", "{dir}/none.done"], ["none.done"]
+    ),
+    "collect by a damaged policy": (
+        [*COLLECT, "--steps", "10", "--policy", "{dir}/file"], ["damaged"]
+    ),
+    "collect on the host": (
+        ["dataset", "collect", "{dir}/new", "--env", "gym:CartPole-v1", "--steps", "10"],
+        ["gym:CartPole-v1", "resum"],
+    ),
+    "dataset for an online agent": (
+        [*TD3, "--dataset", "pendulum-replay"], ["td3 collects its own data", "--dataset"]
+    ),
+    "grid dataset": (["grid", "{dir}/dataset.toml"], ["dataset", "list", "3"]),
+    "dataset in an online grid": (["grid", "{dir}/online.toml"], ["ppo collects its own data"]),
 }  # fmt: skip
 
 DRIVER = """
@@ -136,6 +171,7 @@ GRID = '[[run]]\nagent = "ppo"\nenv = "CartPole-v1"\ntotal_steps = 10000\n'
 def prepare(folder: Path) -> None:
     """The files the cases point at."""
     (folder / "file").write_text("not a folder, not a checkpoint")
+    (folder / "bad.hdf5").write_text("no HDF5")
     for name in ("foreign", "halfwritten", "broken"):
         (folder / name).mkdir()
     (folder / "foreign" / "thesis.tex").write_text("dear to somebody")
@@ -148,6 +184,8 @@ def prepare(folder: Path) -> None:
         "sweep": GRID + "[run.sweep]\ngamma = 0.9\n",
         "zip": GRID + "[run.zip]\ngamma = [0.9]\nclip_epsilon = [0.1, 0.2]\n",
         "empty": 'title = "nothing"\n',
+        "dataset": GRID + "dataset = 3\n",
+        "online": GRID + 'dataset = "pendulum-replay"\n',
     }
     for name, text in grids.items():
         (folder / f"{name}.toml").write_text(text)

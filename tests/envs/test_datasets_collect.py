@@ -1,0 +1,167 @@
+"""Recording: resumable, deterministic, by policies and at random; the embedded set's machinery."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from offline_tools import installed, tiny
+
+from rlsuite import library, registry
+from rlsuite.engine import files
+from rlsuite.engine.spec import Request, expand
+from rlsuite.envs.datasets import checks, collect, inspect, minari, replay, source, view
+from rlsuite.envs.datasets.collect import Collection
+from rlsuite.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "CHUNK", 30)
+
+
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+    """Two policies of the tests' offline agent; the data they learned from is gone."""
+    folder = tmp_path_factory.mktemp("policies")
+    with installed(folder / "installed"):
+        data = tiny(folder)
+        cell = expand([Request("test-bc", [], [0], datasets=[str(data)], total_steps=50)])[0]
+        assert cell.data is not None
+        env = registry.make_env("Pendulum-v1")
+        agent = registry.agent("test-bc").load_make()(env, cell.load_config())
+        rows = source.load(cell.data, env)
+        learned = library.train(agent, seeds=2, total_steps=50, episodes=2, data=rows)
+        paths = []
+        for seed, policy in enumerate(learned.policies):
+            paths.append(folder / f"{seed}.done")
+            library.save(paths[-1], agent, policy)
+            arrays, meta = files.read_arrays(paths[-1])
+            files.write_arrays(paths[-1], arrays, {**meta, "cell": cell.to_mapping()})
+        data.unlink()
+        yield paths
+
+
+def recorded(what: Collection, target: Path, stop_after: int = 0) -> Any:
+    """Collect, stopped once after so many chunks."""
+
+    def count(_: int) -> None:
+        nonlocal stop_after
+        stop_after -= 1
+        if stop_after == 0:
+            raise KeyboardInterrupt
+
+    if stop_after:
+        with pytest.raises(KeyboardInterrupt):
+            collect.collect(what, target, count)
+    assert collect.collect(what, target, lambda _: None) == what.steps
+    return minari.read(target)
+
+
+def test_a_stopped_recording_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    what = Collection("CartPole-v1", steps=400, num_envs=4)
+    whole = recorded(what, tmp_path / "whole")
+    parts = recorded(what, tmp_path / "parts", stop_after=2)
+    for name in ("obs", "action", "reward", "terminated", "truncated", "next_obs"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
+    assert {p.name for p in tmp_path.iterdir()} == {"whole", "parts"}
+
+
+def test_the_rows_are_what_the_environment_did(tmp_path: Path) -> None:
+    rec = recorded(Collection("CartPole-v1", steps=400, num_envs=4, seed=1), tmp_path / "set")
+    assert rec.header.discrete
+    assert set(rec.action.tolist()) == {0, 1}
+    # A pole that falls is a terminal; only where an environment's recording stops is an end cut.
+    assert rec.terminated.sum() >= 8
+    assert np.flatnonzero(rec.truncated).tolist() == [
+        i for i in (99, 199, 299, 399) if not rec.terminated[i]
+    ]
+    assert not checks.straddling(rec).any()
+    found = inspect.inspect(str(tmp_path / "set"))
+    assert (found.ref.family, found.ref.env, found.transitions) == ("own", "CartPole-v1", 400)
+    assert len(found.returns) == rec.terminated.sum()
+    np.testing.assert_array_equal(found.returns, found.lengths)
+
+
+def test_policies_share_the_steps(tmp_path: Path, policies: list[Path]) -> None:
+    what = Collection("Pendulum-v1", 160, policies, mode="greedy", num_envs=2)
+    rec = recorded(what, tmp_path / "set", stop_after=3)
+    back = np.asarray(rec.obs).reshape(2, 2, 40, 3)
+    acts = np.asarray(rec.action).reshape(2, 2, 40, 1)
+    env = registry.make_env("Pendulum-v1")
+    for path, obs, action in zip(policies, back, acts, strict=True):
+        agent, policy = collect_policy(path, env)
+        expected, _ = agent.act(policy, (), obs.reshape(-1, 3), None, None, "greedy")
+        np.testing.assert_allclose(action.reshape(-1, 1), expected, rtol=1e-4, atol=1e-5)
+    ref = source.resolve(str(tmp_path / "set"))
+    data = source.load(ref, env)
+    assert float(np.abs(data.rows.action).max()) <= 1.0
+    np.testing.assert_allclose(np.asarray(data.rows.action), rec.action / 2, rtol=1e-6)
+    assert view.known_rows(rec).reward.shape == (160,)
+
+
+def collect_policy(path: Path, env: Any) -> Any:
+    from rlsuite.envs.datasets import rollout
+
+    return rollout.load_policy(path, env)
+
+
+def test_other_settings_do_not_go_on(tmp_path: Path) -> None:
+    what = Collection("CartPole-v1", steps=400, num_envs=4)
+    with pytest.raises(KeyboardInterrupt):
+        collect.collect(what, tmp_path / "set", interrupt)
+    with pytest.raises(UsageError, match="begun with other settings"):
+        collect.collect(dataclasses.replace(what, seed=3), tmp_path / "set", interrupt)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UsageError, match="exists already"):
+        collect.collect(what, tmp_path / "there", interrupt)
+
+
+def interrupt(_: int) -> None:
+    raise KeyboardInterrupt
+
+
+RECIPE = replay.PENDULUM | {
+    "total_steps": 400,
+    "settings": replay.PENDULUM["settings"]
+    | {"learning_starts": 100, "buffer_size": 400, "hidden": [8], "batch_size": 8},
+}
+
+
+def test_the_embedded_set_is_recorded_once_and_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = []
+    # One compilation: what is recorded must not depend on it.
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "xla"))
+    for name in ("a", "b"):
+        monkeypatch.setenv("RLSUITE_CACHE", str(tmp_path / name))
+        path = replay.recorded(RECIPE)
+        assert "recording pendulum-replay" in capsys.readouterr().err
+        assert replay.recorded(RECIPE) == path
+        assert capsys.readouterr().err == ""
+        contents.append(path.read_bytes())
+    assert contents[0] == contents[1]
+    found = inspect.inspect(str(path))
+    assert (found.ref.env, found.ref.rows, found.cut) == ("Pendulum-v1", 400, 4)
+    assert not found.warnings
+    with pytest.raises(UsageError, match=r"recording pendulum-replay failed: .*no agent 'sack'"):
+        replay.recorded(RECIPE | {"agent": "sack"})
+
+
+@pytest.mark.slow
+def test_pendulum_replay_is_what_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute: from falling over to balancing."""
+    monkeypatch.setenv("RLSUITE_CACHE", str(tmp_path))
+    found = inspect.inspect("pendulum-replay")
+    assert (len(found.returns), found.cut, found.transitions) == (300, 0, 60_000)
+    by_time = found.returns.reshape(4, 75)
+    assert by_time[:, :8].mean() < -1000
+    assert by_time[:, -25:].mean() > -200
+    assert not found.warnings
