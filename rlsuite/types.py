@@ -64,6 +64,7 @@ class Environment(Protocol):
       default_params: a pytree; may be traced, and batched by whoever maps over whole runs.
       time_limit: steps after which `truncated` is set, or None.
       resumable: False where the state lives outside the pytree (host simulators).
+      callback: optional; True where steps are calls to the host from inside a compiled program.
     """
 
     id: str

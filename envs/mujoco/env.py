@@ -39,6 +39,7 @@ class MujocoEnv:
     """
 
     resumable = True
+    callback = True
 
     def __init__(self, env_id: str, **options: Any) -> None:
         spec = SPECS[env_id]

@@ -25,6 +25,8 @@ from rlsuite.evaluate import Evaluation, evaluate
 from rlsuite.metrics import Metrics
 from rlsuite.types import Agent, Context, Hyper, Mode, State
 
+# Environment steps in an iteration from which on a host callback's `collect` is compiled alone.
+APART_FROM = 256
 CONTEXT_AXES = Context(hp=0, env_params=0, horizon=0, data=None)  # pyright: ignore
 
 
@@ -60,9 +62,7 @@ class Program:
         self._episodes = episodes
         self._mode: Mode | None = mode
         self._compiled: dict[str, Any] = {}
-        # A program with a host callback is never written to jax's compile cache, and learning is
-        # the dear part to compile: host simulators get `collect` and `learn` apart.
-        self._host = not agent.env.resumable
+        self._apart = apart(agent)
         self.memory = 0
 
     @classmethod
@@ -139,7 +139,7 @@ class Program:
     ) -> tuple[State, Metrics]:
         """`count` iterations; `state` is donated. Metrics merge in the same order however a run
         is cut into chunks, so no cadence can change a number."""
-        if not self._host:
+        if not self._apart:
             axes = (0, 0, CONTEXT_AXES, None)
             args = (state, running, ctx, jnp.int32(count))
             return self._call("chunk", self._chunk, (0,), axes, *args)
@@ -172,6 +172,16 @@ class Program:
             self.memory = max(self.memory, _program_bytes(compiled))
             self._compiled[name] = compiled
         return self._compiled[name](*args)
+
+
+def apart(agent: Agent) -> bool:
+    """Whether `collect` and `learn` are programs of their own.
+
+    A program with a host callback is never written to jax's compile cache, and learning is the dear
+    part to compile. With few steps between updates one dispatch more in each would cost more.
+    """
+    callback = getattr(agent.env, "callback", not agent.env.resumable)
+    return callback and (not agent.env.resumable or agent.steps_per_iteration >= APART_FROM)
 
 
 def _program_bytes(compiled: Any) -> int:
