@@ -24,6 +24,7 @@ from rlsuite.errors import UsageError
 from rlsuite.types import Context
 
 KEY = jax.random.key(0)
+SLOW = pytest.mark.slow
 
 
 def started(core: Core, ctx: Context) -> Any:
@@ -166,7 +167,10 @@ def test_periods():
     assert int(learner.policy.alpha_opt[1].count) == 6
 
 
-@pytest.mark.parametrize("order", ["critic_first", "actor_first", "simultaneous"])
+@pytest.mark.parametrize(
+    "order",
+    ["critic_first", *(pytest.param(x, marks=SLOW) for x in ("actor_first", "simultaneous"))],
+)
 def test_order(order):
     """Who sees whose result: each half is recomputed from what it should have seen."""
     core, ctx = core_of(order=order)
@@ -194,7 +198,7 @@ def test_q1_or_the_minimum():
     assert outcome == {"q1": False, "min": True}
 
 
-@pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1"])
+@pytest.mark.parametrize("env", ["Pendulum-v1", pytest.param("CartPole-v1", marks=SLOW)])
 def test_steps_are_counted_and_finite(env):
     agent, ctx = setup("sac", env, num_envs=4, updates=3, **SMALL)
     state, step = jax.jit(agent.init)(KEY, ctx), jax.jit(agent.step)

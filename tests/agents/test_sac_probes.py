@@ -24,7 +24,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "mdpo-off": {**SHARED, "kl_coef": 0.05, "refresh_period": 20},
 }
 CASES = [("sac", ""), ("sac", "-Continuous"), ("mdpo-off", "-Continuous")]
-AGENTS = pytest.mark.parametrize(("name", "suffix"), CASES)
+
+
+def cases(default: int) -> Any:
+    """All agents; by default only one of them on each probe."""
+    marked = [
+        pytest.param(*case, marks=() if i == default else pytest.mark.slow)
+        for i, case in enumerate(CASES)
+    ]
+    return pytest.mark.parametrize(("name", "suffix"), marked)
 
 
 def learned(name: str, probe: str, **settings: Any) -> tuple[Any, Any, np.ndarray, np.ndarray]:
@@ -46,7 +54,7 @@ def learned(name: str, probe: str, **settings: Any) -> tuple[Any, Any, np.ndarra
     return env, rows, np.asarray(action), np.asarray(q)
 
 
-@AGENTS
+@cases(default=1)
 def test_a_time_limit_is_no_end(name, suffix):
     """V = 1/(1 - gamma) = 10 though every episode is cut after 10 steps; cut short it were 6.5.
 
@@ -57,7 +65,7 @@ def test_a_time_limit_is_no_end(name, suffix):
     np.testing.assert_allclose(q, env.value(obs, GAMMA), atol=0.5)
 
 
-@AGENTS
+@cases(default=2)
 def test_the_better_action_has_the_observations_sign(name, suffix):
     env, obs, action, _ = learned(name, f"ObservationAction{suffix}")
     best = np.asarray(env.action(obs))
@@ -67,7 +75,7 @@ def test_the_better_action_has_the_observations_sign(name, suffix):
         np.testing.assert_array_equal(action, best)
 
 
-@AGENTS
+@cases(default=0)
 def test_a_reward_that_comes_later(name, suffix):
     env, obs, action, q = learned(name, f"DelayedReward{suffix}")
     first = np.asarray(obs)[..., 0] < 0.5
