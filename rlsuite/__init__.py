@@ -9,15 +9,16 @@ __version__ = "0.1.0"
 _LAZY = {
     "make_env": "rlsuite.registry",
     "train": "rlsuite.library",
+    "load_dataset": "rlsuite.library",
     "save": "rlsuite.library",
     "load": "rlsuite.library",
     "UsageError": "rlsuite.errors",
 }
-__all__ = ["UsageError", "__version__", "load", "make_env", "save", "train"]
+__all__ = ["UsageError", "__version__", "load", "load_dataset", "make_env", "save", "train"]
 
 if TYPE_CHECKING:
     from rlsuite.errors import UsageError
-    from rlsuite.library import load, save, train
+    from rlsuite.library import load, load_dataset, save, train
     from rlsuite.registry import make_env
 
 

@@ -17,13 +17,15 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from rlsuite import keys, metrics
+from rlsuite import keys, metrics, registry
 from rlsuite.engine import files, tree
 from rlsuite.engine.cells import executed_budget
+from rlsuite.engine.data import check_fit, resolve, shapes
+from rlsuite.engine.data import load as load_data
 from rlsuite.engine.program import Program, context, evaluation_key
 from rlsuite.engine.runner import boundaries
 from rlsuite.errors import UsageError
-from rlsuite.types import Agent, Mode, PolicyParams
+from rlsuite.types import Agent, Environment, Mode, PolicyParams
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Result:
     """What `train` returns.
 
     Attributes:
-      steps: environment steps at each evaluation.
+      steps: at each evaluation: environment steps, or an offline agent's updates.
       returns: mean return of each seed's evaluations.
       policies: the trained policy of each seed.
       metrics: of each seed, training metrics over the whole run.
@@ -58,11 +60,11 @@ def train(
     Args:
       agent: from an agent's `make(env, config)`.
       seeds: how many, or which.
-      total_steps: environment steps of each seed, rounded down to whole iterations.
+      total_steps: of each seed, environment steps or updates, rounded down to whole iterations.
       evaluations: over the run, the last at its end.
       episodes: of each evaluation.
       mode: greedy or sample; default the agent's own.
-      data: for agents that need `ctx.data`.
+      data: for agents that need `ctx.data`, see `load_dataset`.
 
     Raises:
       UsageError: a budget below one iteration, or no seeds.
@@ -92,6 +94,21 @@ def train(
     return Result(steps, np.array(returns, np.float32), policies, finals)
 
 
+def load_dataset(spec: str, env: Environment) -> Any:
+    """A dataset for `train(..., data=...)`: transitions for an environment's spaces.
+
+    Args:
+      spec: a name of `rlsuite list datasets`, a file or a folder.
+      env: what it was recorded on.
+
+    Raises:
+      UsageError: it cannot be found, is damaged, or belongs to another environment.
+    """
+    ref = resolve("dataset", spec)
+    check_fit(ref, registry.env(env.id), {})
+    return load_data(ref, env)
+
+
 def save(path: str | Path, agent: Agent, policy: PolicyParams) -> None:
     """Write a policy to one safetensors file that `load` and `rlsuite evaluate` read."""
     cell = {"agent": agent.name, "env": agent.env.id, "config": agent.config.to_mapping()}
@@ -105,6 +122,8 @@ def load(path: str | Path, agent: Agent, data: Any = None) -> PolicyParams:
       UsageError: no such file, a damaged one, or one of other settings.
     """
     arrays, meta = files.read_arrays(Path(path))
+    if data is None:
+        data = shapes(agent.name, agent.env)
     ctx = context(agent, agent.config, 1, data)
     state = jax.eval_shape(agent.init, keys.root(0), ctx)
     if "iteration" in meta and not any(name.startswith("policy") for name in arrays):

@@ -131,7 +131,7 @@ class DatasetRow:
 class DataKind:
     """A kind of data that cells refer to.
 
-    `module` has `resolve(spec)`, `load(ref, env)` and `shapes(ref)`; `tools` what the command line
+    `module` has `resolve(spec)`, `load(ref, env)` and `shapes(env)`; `tools` what the command line
     does with such data.
     """
 

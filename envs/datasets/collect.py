@@ -21,8 +21,7 @@ from rlsuite import registry
 from rlsuite.engine import files
 from rlsuite.envs.datasets import minari_write
 from rlsuite.envs.datasets.recording import Header, Recording
-from rlsuite.envs.datasets.scores import reference
-from rlsuite.envs.datasets.source import task_name
+from rlsuite.envs.datasets.source import usual_score
 from rlsuite.errors import UsageError
 
 CHUNK = 250
@@ -145,7 +144,7 @@ def _joined(columns: list[dict[str, np.ndarray]], env: Any, what: Collection) ->
     header = Header(
         "minari", len(truncated), env.observation_space.shape,
         () if discrete else env.action_space.shape, discrete, what.env,
-        reference(task_name(what.env)), "own",
+        usual_score(what.env, "own"), "own",
     )  # fmt: skip
     return Recording(
         header, flat["obs"], flat["action"], flat["reward"], flat["terminated"],

@@ -91,10 +91,11 @@ def inspect(spec: str) -> Inspection:
     Raises:
       UsageError: it cannot be found or read.
     """
-    from rlsuite.envs.datasets import view
-
     ref = resolve(spec)
     path, _ = locate.find(ref.spec)
+    # Not above: what cannot be found is said before jax is loaded.
+    from rlsuite.envs.datasets import view
+
     row = _env_row(ref)
     limit = row.time_limit if row else None
     read = formats.read(path)

@@ -59,7 +59,7 @@ def read_header(folder: Path) -> Header:
         observation=tuple(observation["shape"]),
         action=tuple(action.get("shape", ())),
         discrete=action["type"] == "Discrete",
-        env=str(spec.get("id", "")),
+        env=str(meta.get("rlsuite_env") or spec.get("id", "")),
         score=None if low is None or high is None else (float(low), float(high)),
         family=str(meta.get("rlsuite_family", "")),
         extra={k: meta[k] for k in ("dataset_id", "algorithm_name", "author") if k in meta},

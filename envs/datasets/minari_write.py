@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rlsuite.envs.datasets.recording import Header, Recording, completed
 
 # The release whose layout this is.
 VERSION = "0.5.3"
+NAMESPACE = "rlsuite/"
 
 
 def write(folder: Path, rec: Recording, space: Any = None, **more: Any) -> None:
@@ -39,6 +41,8 @@ def write(folder: Path, rec: Recording, space: Any = None, **more: Any) -> None:
             for start, stop in zip(*_bounds(rec), strict=True):
                 taken = _write_episode(file, episodes, rec, int(start), int(stop))
                 steps, episodes = steps + taken, episodes + (taken > 0)
+        named = re.sub(r"[^\w-]+", "-", folder.name)
+        more = {"dataset_id": f"{NAMESPACE}{named}-v0", **more}
         _write_metadata(aside, rec, steps, episodes, space, more)
 
 
@@ -90,13 +94,22 @@ def _write_metadata(
         "minari_version": VERSION,
         "dataset_size": round((folder / MAIN).stat().st_size / 1e6, 3),
         "rlsuite_family": header.family or "own",
+        "rlsuite_env": header.env,
         **more,
     }
-    if header.env:
-        meta["env_spec"] = json.dumps({"id": header.env.removeprefix("mujoco:")})
+    if (spec := _env_spec(header.env)) is not None:
+        meta["env_spec"] = spec
     if header.score is not None:
         meta["ref_min_score"], meta["ref_max_score"] = header.score
     write_json(folder / METADATA, meta)
+
+
+def _env_spec(env: str) -> str | None:
+    """Gymnasium's description of an environment that it has, as the minari package reads it."""
+    from gymnasium.envs import registration
+
+    spec = registration.registry.get(re.sub("^(mujoco|gym):", "", env))
+    return None if spec is None else spec.to_json()
 
 
 def _action_space(rec: Recording, space: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from rlsuite import keys, library, registry, vector
 from rlsuite.engine import files, tree
-from rlsuite.engine.data import DataRef, shapes
 from rlsuite.types import Agent
 
 
@@ -36,8 +35,7 @@ def load_policy(path: Path, env: Any) -> tuple[Agent, Any]:
     cell = files.read_meta(path)["cell"]
     row = registry.agent(cell["agent"])
     agent = row.load_make()(env, row.load_config().from_mapping(cell["config"]))
-    data = cell.get("data")
-    return agent, library.load(path, agent, data and shapes(DataRef.from_mapping(data)))
+    return agent, library.load(path, agent)
 
 
 class Stream:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rlsuite import registry
-from rlsuite.engine.data import DataRef
+from rlsuite.engine.data import DataRef, task
 from rlsuite.envs.datasets import checks, formats, locate
 from rlsuite.envs.datasets.recording import Header, Recording, limited
 from rlsuite.envs.datasets.scores import reference
@@ -29,12 +29,12 @@ def resolve(spec: str) -> DataRef:
     path, row = locate.find(spec)
     header = formats.read_header(path)
     env = row.env if row else suite_id(header.env)
-    score = header.score or (row.score if row else reference(task_name(env)))
+    score = header.score or (row.score if row else usual_score(env, family(header, row)))
     return DataRef(
         kind="dataset",
         spec=row.name if row and spec == row.name else str(path),
         hash=formats.fingerprint(path),
-        name=row.name if row else header.extra.get("dataset_id") or _stem(path),
+        name=row.name if row else _called(path, header),
         env=env,
         family=family(header, row),
         rows=header.rows,
@@ -52,14 +52,20 @@ def family(header: Header, row: DatasetRow | None) -> str:
     return header.family or ("minari" if header.layout == "minari" else "own")
 
 
-def _stem(path: Path) -> str:
+def _called(path: Path, header: Header) -> str:
+    """Minari's id, or what the file or folder is called."""
+    given = str(header.extra.get("dataset_id", ""))
+    # Our own ids are made of the folder's name.
+    if given and not given.startswith("rlsuite/"):
+        return given
     path = path.parent if path.name == "data" else path
     return path.name.removesuffix(path.suffix) if path.is_file() else path.name
 
 
-def task_name(env: str) -> str:
-    """An environment's id without simulator and version."""
-    return env.rpartition(":")[2].partition("-v")[0]
+def usual_score(env: str, family: str) -> tuple[float, float] | None:
+    """D4RL's references where they mean something: not for Minari's sets, whose environments have
+    other rewards (Gymnasium's v5), nor for other simulators."""
+    return None if family == "minari" or env.endswith("-v5") else reference(task(env))
 
 
 def suite_id(env: str) -> str:
@@ -98,26 +104,20 @@ def load(ref: DataRef, env: Any) -> Any:
     return jax.tree.map(jnp.asarray, data)
 
 
-def shapes(ref: DataRef) -> Any:
-    """Shapes and types of what `load` gives: enough to read a policy where the data is not."""
+def shapes(env: Any) -> Any:
+    """Shapes and types of what `load` gives for an environment, of two rows: enough to read a
+    policy where the data is not."""
     import jax
 
     from rlsuite.envs.datasets import view
 
-    n = 2
-    action = np.zeros((n, *ref.action), np.int32 if ref.discrete else np.float32)
-    obs, zeros = np.zeros((n, *ref.observation), np.float32), np.zeros(n, np.float32)
-    said = Header("npz", n, ref.observation, ref.action, ref.discrete)
+    n, discrete = 2, hasattr(env.action_space, "n")
+    size = () if discrete else env.action_space.shape
+    action = np.zeros((n, *size), np.int32 if discrete else np.float32)
+    obs, zeros = np.zeros((n, *env.observation_space.shape), np.float32), np.zeros(n, np.float32)
+    said = Header("npz", n, env.observation_space.shape, size, discrete)
     rec = Recording(said, obs, action, zeros, zeros > 0, zeros > 0, obs, zeros == 0)
-    few = view.dataset(rec, n)
-
-    def shape(leaf: Any, rows: tuple[int, ...]) -> Any:
-        return jax.ShapeDtypeStruct(rows + leaf.shape[len(rows) :], leaf.dtype)
-
-    return few._replace(
-        rows=jax.tree.map(lambda leaf: shape(leaf, (ref.rows,)), few.rows),
-        stats=jax.tree.map(lambda leaf: shape(leaf, ()), few.stats),
-    )
+    return jax.eval_shape(lambda: jax.tree.map(jax.numpy.asarray, view.dataset(rec, n)))
 
 
 def timed(rec: Recording, limit: int) -> Recording:

@@ -11,7 +11,6 @@ from rlsuite import registry
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cadence, check_actions
-from rlsuite.engine.data import DataRef, shapes
 from rlsuite.engine.environment import worker_environment
 from rlsuite.errors import UsageError
 
@@ -97,8 +96,7 @@ def _play(args: Any, row: registry.AgentRow, env_id: str, cell: dict[str, Any]) 
     config = row.load_config().from_mapping(cell["config"])
     env = registry.make_env(env_id, **cell.get("env_options", {}))
     agent = row.load_make()(env, config)
-    data = cell.get("data")
-    policy = library.load(args.checkpoint, agent, data and shapes(DataRef.from_mapping(data)))
+    policy = library.load(args.checkpoint, agent)
     key = keys.stream(keys.root(args.seed), keys.Purpose.EVALUATE)
     play = jax.jit(
         lambda policy, key, params: evaluate(

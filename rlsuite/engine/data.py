@@ -76,9 +76,10 @@ def load(ref: DataRef, env: Any) -> Any:
     return registry.data_kind(ref.kind).load().load(ref, env)
 
 
-def shapes(ref: DataRef) -> Any:
-    """Shapes of the data, whether or not it is still there: a policy can be read by them."""
-    return registry.data_kind(ref.kind).load().shapes(ref)
+def shapes(agent: str, env: Any) -> Any:
+    """Shapes of what an agent learns from, but for the number of rows; None for most agents."""
+    row = registry.agents().get(agent)
+    return registry.data_kind(row.data).load().shapes(env) if row and row.data else None
 
 
 def task(env_id: str) -> str:

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from offline_tools import installed, tiny
 
+import rlsuite
 from rlsuite import library, registry
-from rlsuite.engine import files
-from rlsuite.engine.spec import Request, expand
 from rlsuite.envs.datasets import checks, collect, inspect, minari, replay, source, view
 from rlsuite.envs.datasets.collect import Collection
 from rlsuite.errors import UsageError
@@ -30,18 +29,16 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     folder = tmp_path_factory.mktemp("policies")
     with installed(folder / "installed"):
         data = tiny(folder)
-        cell = expand([Request("test-bc", [], [0], datasets=[str(data)], total_steps=50)])[0]
-        assert cell.data is not None
-        env = registry.make_env("Pendulum-v1")
-        agent = registry.agent("test-bc").load_make()(env, cell.load_config())
-        rows = source.load(cell.data, env)
+        row, env = registry.agent("test-bc"), registry.make_env("Pendulum-v1")
+        agent = row.load_make()(env, row.load_config()())
+        rows = rlsuite.load_dataset(str(data), env)
         learned = library.train(agent, seeds=2, total_steps=50, episodes=2, data=rows)
         paths = []
         for seed, policy in enumerate(learned.policies):
             paths.append(folder / f"{seed}.done")
             library.save(paths[-1], agent, policy)
-            arrays, meta = files.read_arrays(paths[-1])
-            files.write_arrays(paths[-1], arrays, {**meta, "cell": cell.to_mapping()})
+        with pytest.raises(UsageError, match="recorded on Pendulum-v1, not on"):
+            rlsuite.load_dataset(str(data), registry.make_env("MountainCarContinuous-v0"))
         data.unlink()
         yield paths
 

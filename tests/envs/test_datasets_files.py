@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -49,7 +50,7 @@ def test_a_minari_folder_gives_back_what_went_in(tmp_path: Path) -> None:
     ref = source.resolve(str(tmp_path / "set"))
     assert (ref.name, ref.family, ref.env, ref.score) == ("set", "own", "Pendulum-v1", (-1000, 0))
     with h5py.File(tmp_path / "set" / "main_data.hdf5") as file:
-        assert file["episode_1/observations"].shape == (21, 3)
+        assert np.asarray(file["episode_1/observations"]).shape == (21, 3)
         assert file["episode_1"].attrs["total_steps"] == 20
 
 
@@ -136,7 +137,7 @@ def test_repairs_are_made_when_asked_for(tmp_path: Path) -> None:
     assert "1 actions are outside" in words
     for part in ("1 rows of 'observations'", "1 rows of 'rewards'", "1 rows of 'next_obs"):
         assert part in words
-    flags = {"clip_actions": True, "drop_bad": True}
+    flags: Any = {"clip_actions": True, "drop_bad": True}
     done = convert.convert(str(tmp_path / "raw.npz"), tmp_path / "clean.npz", **flags)
     assert (done.clipped, done.dropped) == (1, 3)
     ref = source.resolve(str(tmp_path / "clean.npz"))
@@ -167,9 +168,10 @@ def test_a_ring_is_taken_apart_by_environment() -> None:
     steps = np.arange(12, dtype=np.float32)
     obs = np.stack([steps // 3 + 100 * (steps % 3)] * 3, 1)
     flags = np.zeros(12, bool)
-    data = type("Rows", (), {})()
-    data.obs, data.next_obs, data.reward = obs, obs + 1, steps
-    data.action, data.terminated, data.truncated = steps[:, None] / 12, flags, flags
+    data = SimpleNamespace(
+        obs=obs, next_obs=obs + 1, reward=steps, action=steps[:, None] / 12,
+        terminated=flags, truncated=flags,
+    )  # fmt: skip
     ring = Replay(data, np.int32(0), np.int32(12))  # pyright: ignore
     rec = record.from_replay(ring, 3, registry.make_env("Pendulum-v1"), None)
     assert rec.obs[:, 0].tolist() == [0, 1, 2, 3, 100, 101, 102, 103, 200, 201, 202, 203]
@@ -227,7 +229,7 @@ def values(change: Callable[[Recording], None]) -> Callable[[Path], Path]:
     return make
 
 
-def folder(change: Callable[[Path], None]) -> Callable[[Path], Path]:
+def folder(change: Callable[[Path], Any]) -> Callable[[Path], Path]:
     def make(where: Path) -> Path:
         minari_write.write(where / "bad", pendulum_like())
         change(where / "bad")
