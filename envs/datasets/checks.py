@@ -45,6 +45,21 @@ def refuse_bad_values(path: Path, rec: Recording) -> None:
         )
 
 
+def refuse_other_sizes(path: Path, rec: Recording, env: Any) -> None:
+    """Refuse data of other sizes than the environment that was built, its options included.
+
+    Raises:
+      UsageError: with both.
+    """
+    space = env.action_space
+    wanted = (tuple(env.observation_space.shape), tuple(space.shape or ()), hasattr(space, "n"))
+    if (rec.header.observation, rec.header.action, rec.header.discrete) != wanted:
+        raise UsageError(
+            f"{path} has observations {rec.header.observation} and actions {rec.header.action}, "
+            f"{env.id} as built has {wanted[0]} and {space}: they do not fit"
+        )
+
+
 def in_units(action: Num[np.ndarray, "n *a"], space: Any) -> Num[np.ndarray, "n *a"]:
     """Actions of a box on the scale where it is [-1, 1]; indices as they are."""
     if not hasattr(space, "low"):

@@ -97,6 +97,7 @@ def load(ref: DataRef, env: Any) -> Any:
             f"and is {now} now: restore it, or start a new --out"
         )
     rec = timed(formats.read(path), env.time_limit or DEFAULT_LIMIT)
+    checks.refuse_other_sizes(path, rec, env)
     checks.refuse_bad_values(path, rec)
     action = checks.scaled_actions(path, rec, env.action_space)
     rec = dataclasses.replace(rec, action=action)

@@ -354,6 +354,12 @@ def test_refused_in_one_line(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_sizes_are_those_of_the_environment_as_built(tmp_path: Path) -> None:
+    ref = source.resolve(str(tiny(tmp_path)))
+    with pytest.raises(UsageError, match="MountainCarContinuous-v0 as built has"):
+        source.load(ref, registry.make_env("MountainCarContinuous-v0"))
+
+
 def test_a_target_that_exists_is_kept(tmp_path: Path) -> None:
     path = tiny(tmp_path)
     for target in (path, tmp_path / "held"):
