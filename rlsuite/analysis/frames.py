@@ -44,7 +44,9 @@ class Frames:
     def step_name(self) -> str:
         """What steps count: environment steps, an offline agent's updates, or some of each."""
         origins = self.cells["provenance"].unique().to_list()
-        units = {json.loads(text).get("budget_unit", "env_steps") for text in origins} or {""}
+        # A run that has not begun says nothing.
+        told = [json.loads(text) for text in origins if text]
+        units = {origin.get("budget_unit", "env_steps") for origin in told}
         if units == {"updates"}:
             return "Gradient updates"
         return "Environment steps, or updates" if "updates" in units else "Environment steps"
