@@ -14,8 +14,8 @@ from ppo_tools import context
 
 from rlsuite import registry
 from rlsuite.agents.online.off_policy.state import Batch
-from rlsuite.agents.online.sac import kinds
-from rlsuite.agents.online.sac.core import Core, Regularizer
+from rlsuite.agents.online.soft import kinds
+from rlsuite.agents.online.soft.core import Core, Regularizer
 from rlsuite.mlp import Net
 from rlsuite.types import Agent, Context
 

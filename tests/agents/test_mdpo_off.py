@@ -14,9 +14,9 @@ from soft_tools import SMALL, batch_of, core_of, setup
 from rlsuite import registry
 from rlsuite.agents.online.mdpo_off import mirror
 from rlsuite.agents.online.mdpo_off.config import Config
-from rlsuite.agents.online.sac import core as soft
-from rlsuite.agents.online.sac.core import Core
-from rlsuite.agents.online.sac.kinds import Soft
+from rlsuite.agents.online.soft import core as soft
+from rlsuite.agents.online.soft.core import Core
+from rlsuite.agents.online.soft.kinds import Soft
 from rlsuite.distributions import TanhGaussian
 from rlsuite.errors import UsageError
 from rlsuite.mlp import Net

@@ -15,10 +15,10 @@ from gymnasium import spaces
 from soft_tools import SMALL, batch_of, core_of, setup
 
 from rlsuite import registry
-from rlsuite.agents.online.sac import core as soft
-from rlsuite.agents.online.sac import kinds, losses
 from rlsuite.agents.online.sac.config import Config
-from rlsuite.agents.online.sac.core import Core
+from rlsuite.agents.online.soft import core as soft
+from rlsuite.agents.online.soft import kinds, losses
+from rlsuite.agents.online.soft.core import Core
 from rlsuite.distributions import TanhGaussian
 from rlsuite.errors import UsageError
 from rlsuite.types import Context

@@ -14,9 +14,9 @@ from scipy.special import softmax
 from soft_tools import OBS, core_of, given
 
 from rlsuite.agents.online.off_policy.state import Batch
-from rlsuite.agents.online.sac import core as soft
-from rlsuite.agents.online.sac import kinds
-from rlsuite.agents.online.sac.core import Core, Learner
+from rlsuite.agents.online.soft import core as soft
+from rlsuite.agents.online.soft import kinds
+from rlsuite.agents.online.soft.core import Core, Learner
 from rlsuite.types import Context
 
 N, STEPS = 256, 600

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from soft_tools import setup, train
 
-from rlsuite.agents.online.sac import kinds
+from rlsuite.agents.online.soft import kinds
 
 SEEDS = 4
 GAMMA = 0.9

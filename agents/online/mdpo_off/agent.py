@@ -10,9 +10,9 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from rlsuite.agents.online.mdpo_off.config import Config
 from rlsuite.agents.online.mdpo_off.mirror import regularizer
 from rlsuite.agents.online.off_policy.agent import make as make_off_policy
-from rlsuite.agents.online.sac import kinds
-from rlsuite.agents.online.sac.agent import algorithm
-from rlsuite.agents.online.sac.core import Core
+from rlsuite.agents.online.soft import kinds
+from rlsuite.agents.online.soft.agent import algorithm
+from rlsuite.agents.online.soft.core import Core
 from rlsuite.types import Agent, Environment, Mode
 
 

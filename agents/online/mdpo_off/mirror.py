@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from rlsuite.agents.online.sac.core import Regularizer
-from rlsuite.agents.online.sac.kinds import Soft
+from rlsuite.agents.online.soft.core import Regularizer
+from rlsuite.agents.online.soft.kinds import Soft
 from rlsuite.distributions import TanhGaussian, tsallis_log
 from rlsuite.mlp import Net
 from rlsuite.types import Context

@@ -19,8 +19,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from rlsuite import metrics, mlp, optim
 from rlsuite.agents.online.off_policy.state import Batch
-from rlsuite.agents.online.sac import losses
-from rlsuite.agents.online.sac.kinds import Kind, Soft
+from rlsuite.agents.online.soft import losses
+from rlsuite.agents.online.soft.kinds import Kind, Soft
 from rlsuite.metrics import Metrics
 from rlsuite.types import Context, Mode
 
