@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from rlsuite.agents.registry import ROWS as AGENTS
+
 ROOT = Path(__file__).parents[1]
 UPPER = ("agents", "envs", "experiments")
 HEAVY = (
@@ -37,8 +39,8 @@ LIGHT = [
     "rlsuite.envs.datasets.registry",
     "rlsuite.engine.data",
     "rlsuite.experiments.registry",
-    "rlsuite.agents.online.ppo",
-    "rlsuite.agents.online.ppo.config",
+    *(row.module for row in AGENTS),
+    *(f"{row.module}.config" for row in AGENTS),
 ]
 
 

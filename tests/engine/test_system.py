@@ -11,9 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import same_bits
-
-from rlsuite.engine import files
+from system_tools import assert_same, children, finish, kill_and_rerun, results
 
 SETTINGS = {"num-envs": 4, "num-steps": 32, "hidden": "16,16", "minibatches": 2, "epochs": 2}
 STEPS = 400_000
@@ -37,34 +35,6 @@ def train(out: Path, seeds: int, *extra: str) -> list[str]:
     ]  # fmt: skip
 
 
-def finish(command: list[str], env: dict[str, str]) -> str:
-    """Run to the end and give what it printed."""
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def results(out: Path) -> dict[str, dict]:
-    """Arrays of every finished cell."""
-    return {p.stem: files.read_arrays(p)[0] for p in sorted((out / "cells").glob("*.done"))}
-
-
-def children(pid: int) -> list[int]:
-    """The direct children of a process."""
-    try:
-        return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def assert_same(a: dict[str, dict], b: dict[str, dict]) -> None:
-    """Equal cells, rows and parameters, bit for bit."""
-    assert a.keys() == b.keys()
-    for cell in a:
-        assert a[cell].keys() == b[cell].keys()
-        assert same_bits(a[cell], b[cell])
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: dict[str, str]) -> dict[str, dict]:
     """Four seeds that nobody interrupted."""
@@ -73,34 +43,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: dict[str, str])
     return results(out)
 
 
-def kill_and_rerun(out: Path, cache: dict[str, str], kills: int, rng: random.Random) -> int:
-    """Kill parent and workers `kills` times while they run, then let the command end."""
-    effective = 0
-    for _ in range(kills):
-        process = subprocess.Popen(train(out, 4), env=cache, stdout=subprocess.DEVNULL)
-        time.sleep(rng.uniform(3.0, 8.0))
-        victims = [process.pid, *children(process.pid)]
-        effective += process.poll() is None
-        for pid in victims:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        process.wait()
-    finish(train(out, 4), cache)
-    return effective
-
-
 def test_killed_runs_end_as_undisturbed_ones(
     tmp_path: Path, cache: dict[str, str], undisturbed: dict[str, dict]
 ) -> None:
-    assert kill_and_rerun(tmp_path / "run", cache, 2, random.Random(0)) >= 1
+    assert kill_and_rerun(train(tmp_path / "run", 4), cache, 2, random.Random(0)) >= 1
     assert_same(results(tmp_path / "run"), undisturbed)
 
 
 @pytest.mark.slow
 def test_ten_kills(tmp_path: Path, cache: dict[str, str], undisturbed: dict[str, dict]) -> None:
-    assert kill_and_rerun(tmp_path / "run", cache, 10, random.Random(1)) >= 3
+    assert kill_and_rerun(train(tmp_path / "run", 4), cache, 10, random.Random(1)) >= 3
     assert_same(results(tmp_path / "run"), undisturbed)
 
 
