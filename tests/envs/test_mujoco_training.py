@@ -16,7 +16,8 @@ from rlsuite.engine.program import context
 def build() -> tuple[Any, Any]:
     """A small PPO in an environment of its own, and what it is given."""
     row = registry.agent("ppo")
-    config = row.load_config()(num_envs=2, num_steps=8, epochs=1, minibatches=1, hidden=(8,))
+    small = {"num_envs": 2, "num_steps": 8, "epochs": 1, "minibatches": 1, "hidden": [8]}
+    config = row.load_config().from_mapping(small)
     agent = row.load_make()(registry.make_env("mujoco:Hopper-v5"), config)
     return agent, context(agent, config, 4)
 
