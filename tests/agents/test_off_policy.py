@@ -25,7 +25,11 @@ def stored(state: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("num_envs", "num_steps", "updates", "starts", "who"),
-    [(1, 1, 1, 5, "uniform"), (3, 2, 4, 64, "policy"), (4, 1, 3, 0, "uniform")],
+    [
+        (3, 2, 4, 64, "policy"),
+        pytest.param(1, 1, 1, 5, "uniform", marks=pytest.mark.slow),
+        pytest.param(4, 1, 3, 0, "uniform", marks=pytest.mark.slow),
+    ],
 )
 def test_prefill_and_update_to_data_ratio_are_exact(num_envs, num_steps, updates, starts, who):
     sizes = {"num_envs": num_envs, "num_steps": num_steps, "updates": updates, "prefill": who}

@@ -23,6 +23,8 @@ SMOOTH = {
     "advantage_normalization": "none",
 }
 
+slow = pytest.mark.slow
+
 
 def after_one_learn(agent, ctx):
     """A scalar of the parameters after one `learn` on a fixed rollout, as a function of ctx."""
@@ -41,7 +43,13 @@ def after_one_learn(agent, ctx):
     return objective
 
 
-@pytest.mark.parametrize("name", ["gamma", "gae_lambda", "learning_rate", "reward_scale"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "learning_rate",
+        *(pytest.param(n, marks=slow) for n in ("gamma", "gae_lambda", "reward_scale")),
+    ],
+)
 def test_gradients_in_hyperparameters_match_finite_differences(name):
     config = ppo.Config(**TINY, **SMOOTH)
     agent = ppo.make(registry.make_env("CartPole-v1"), config)
@@ -56,7 +64,7 @@ def test_gradients_in_hyperparameters_match_finite_differences(name):
     np.testing.assert_allclose(gradient, difference, rtol=0.1)
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("activation", ["relu", pytest.param("tanh", marks=slow)])
 def test_gradients_with_default_settings_are_finite(activation):
     config = ppo.Config(**TINY, activation=activation)
     agent = ppo.make(registry.make_env("CartPole-v1"), config)

@@ -220,6 +220,7 @@ def test_greedy_is_the_mean_and_exploring_draws():
     assert (other[0] != other[1]).all()
 
 
+@pytest.mark.slow
 def test_learning_is_differentiable_in_the_settings():
     agent, ctx = setup("sac", "Pendulum-v1", updates=3, **SMALL)
     state, batch = jax.jit(lambda: agent.collect(agent.init(KEY, ctx), ctx))()

@@ -144,7 +144,9 @@ def test_a_failed_line_search_leaves_the_policy_bit_for_bit(rollout):
     assert not same(value, new_value)
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize(
+    "env", ["CartPole-v1", pytest.param("Pendulum-v1", marks=pytest.mark.slow)]
+)
 def test_the_bound_holds_after_every_update(env):
     """The KL is measured anew, from the policies before and after, on the rollout between them."""
     settings = TINY | {"num_steps": 64, "max_kl": 0.05, "damping": 1e-3}

@@ -87,6 +87,7 @@ def test_a_checkpoint_holds_the_filled_rows_and_comes_back_whole(
         tree.from_arrays(program.shapes(ctx)[0], short, "state", "file")
 
 
+@pytest.mark.slow
 def test_at_equal_width_a_seed_does_not_feel_its_companions(tmp_path: Path) -> None:
     wide = Program.for_cell(tiny_td3_cells()[0], width=2)
     cells = tiny_td3_cells(seeds=3)
