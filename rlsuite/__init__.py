@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rlsuite.lazy import attributes
 
 __version__ = "0.1.0"
 
@@ -22,9 +24,4 @@ if TYPE_CHECKING:
     from rlsuite.registry import make_env
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        import importlib
-
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'rlsuite' has no attribute {name!r}")
+__getattr__ = attributes(__name__, _LAZY)

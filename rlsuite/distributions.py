@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from rlsuite import box
+
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 Scalar = float | Float[Array, ""]
@@ -162,7 +164,7 @@ class TanhGaussian(struct.PyTreeNode):
     def to_env(self, action: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         """tanh, then the box."""
         low, high = jnp.asarray(self.low), jnp.asarray(self.high)
-        return low + (jnp.tanh(action) + 1) * 0.5 * (high - low)
+        return box.from_unit(jnp.tanh(action), low, high)
 
 
 def tsallis_log(log_x: Float[Array, "*b"], q: Scalar) -> Float[Array, "*b"]:

@@ -11,10 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from rlsuite import registry
-from rlsuite.engine.data import DataRef
+from rlsuite.engine.data import DataRef, normalized_score
 from rlsuite.envs.datasets import checks, formats, locate
 from rlsuite.envs.datasets.recording import Recording, episodes
-from rlsuite.envs.datasets.scores import normalized_score
 from rlsuite.envs.datasets.source import DEFAULT_LIMIT, resolve, timed
 from rlsuite.errors import UsageError
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite import keys, registry
+from rlsuite import box, keys, registry
 from rlsuite.engine.cells import executed_budget
 from rlsuite.engine.program import Program, context
 from rlsuite.envs.datasets import npz
@@ -67,7 +67,7 @@ def from_replay(ring: Any, num_envs: int, env: Any, score: tuple[float, float] |
     # Where the recording of an environment stops, another's begins.
     truncated[size // num_envs - 1 :: size // num_envs] = True
     low, high = np.asarray(env.action_space.low), np.asarray(env.action_space.high)
-    action = low + (column(data.action) + 1) * 0.5 * (high - low)
+    action = box.from_unit(column(data.action), low, high)
     header = Header(
         "npz", size, env.observation_space.shape, env.action_space.shape, False,
         env=env.id, score=score, family="own",

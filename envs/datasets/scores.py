@@ -7,8 +7,6 @@ but never stands in one table with D4RL's: the dataset's family travels with the
 
 from __future__ import annotations
 
-from typing import Any
-
 Reference = tuple[float, float]
 
 REFERENCES: dict[str, Reference] = {
@@ -42,9 +40,3 @@ def reference(name: str) -> Reference | None:
             if key in REFERENCES:
                 return REFERENCES[key]
     return None
-
-
-def normalized_score(returns: Any, score: Reference) -> Any:
-    """Returns, a number or an array, on the scale where the pair is 0 and 100."""
-    low, high = score
-    return 100.0 * (returns - low) / (high - low)

@@ -97,6 +97,15 @@ def parse_rivals(text: str) -> dict[str, str]:
 def missing(python: Path, name: str) -> str | None:
     """Why a rival cannot run in that Python: the line its import ends with; None if it can."""
     needed = {"purejaxrl": "gymnax, distrax, flax, optax", "rejax": "rejax"}[name]
+    return import_failure(python, needed)
+
+
+def import_failure(python: Path, needed: str) -> str | None:
+    """The line that `import NEEDED` ends with in another Python; None if it succeeds.
+
+    Raises:
+      UsageError: there is no such interpreter.
+    """
     try:
         out = subprocess.run(
             [str(python), "-c", f"import {needed}"],

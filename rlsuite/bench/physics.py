@@ -7,7 +7,6 @@ all copies and one thread. EnvPool also as documented: one process, a thread a c
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,10 @@ from typing import Any
 
 from rich.table import Table
 
-from rlsuite.bench.contenders import CHILDREN, plain_environment
+from rlsuite.bench.contenders import CHILDREN, import_failure, plain_environment
 from rlsuite.bench.crew import Crew, Died, Hung
 from rlsuite.bench.results import spread
 from rlsuite.engine.environment import worker_environment
-from rlsuite.errors import UsageError
 
 DEFAULT_ENVS = ("mujoco:HalfCheetah-v4", "mujoco:Hopper-v4", "mujoco:Ant-v4", "mujoco:Humanoid-v4")
 
@@ -75,21 +73,8 @@ def racers(workers: int, rival_python: Path | None) -> list[Racer]:
 
 
 def missing(python: Path) -> str | None:
-    """Why EnvPool cannot run in that Python; None if it can.
-
-    Raises:
-      UsageError: there is no such interpreter.
-    """
-    try:
-        out = subprocess.run(
-            [str(python), "-c", "import envpool"],
-            env=plain_environment(), capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-    except OSError as error:
-        raise UsageError(f"--rival-python {python}: {error.strerror}") from None
-    if out.returncode == 0:
-        return None
-    return out.stderr.strip().rpartition("\n")[2] or f"exit code {out.returncode}"
+    """Why EnvPool cannot run in that Python; None if it can."""
+    return import_failure(python, "envpool")
 
 
 def race(

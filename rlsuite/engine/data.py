@@ -16,6 +16,12 @@ from rlsuite import registry
 from rlsuite.errors import UsageError, nearest
 
 
+def normalized_score(returns: Any, score: tuple[float, float]) -> Any:
+    """Returns, a number or an array, on the scale where the pair is 0 and 100."""
+    low, high = score
+    return 100.0 * (returns - low) / (high - low)
+
+
 @dataclass(frozen=True)
 class DataRef:
     """What a run learns from.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlsuite.engine.cells import Cell
+from rlsuite.engine.data import normalized_score
 from rlsuite.engine.store import Rows
 from rlsuite.evaluate import Evaluation
 
@@ -53,8 +54,8 @@ class Track:
             "eval/length": float(out.lengths.mean()),
         }
         if self.cell.data is not None and self.cell.data.score is not None:
-            low, high = self.cell.data.score
-            values["eval/score"] = 100.0 * (values["eval/return"] - low) / (high - low)
+            score = normalized_score(values["eval/return"], self.cell.data.score)
+            values["eval/score"] = score
         if not out.finished.all():
             values["eval/unfinished"] = float((~out.finished).mean())
         self.latest = values["eval/return"]

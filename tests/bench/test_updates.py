@@ -61,9 +61,12 @@ def test_the_formula_in_numbers():
     assert updates.layers(17, (256, 256), 6) == [4352, 65536, 1536]
 
 
-def test_a_measurement_runs_and_stays_finite():
+def test_a_measurement_runs_and_refuses_what_is_not_finite():
     settings = {
         "updates": 2, "batch_size": 8, "hidden": [8], "learning_starts": 16, "buffer_size": 32
     }  # fmt: skip
     order = {"agent": "td3", "settings": settings, "obs": 3, "action": 2, "seed": 0}
-    prepare(order)()
+    assert prepare(order)() is None
+    order["settings"] = settings | {"critic_learning_rate": 1e38}
+    with pytest.raises(AssertionError):
+        prepare(order)()

@@ -11,9 +11,10 @@ import pytest
 from offline_tools import DERIVED, PENDULUM, SHARED, pendulum_like
 
 from rlsuite import registry
+from rlsuite.engine.data import normalized_score
 from rlsuite.envs.datasets import checks, d4rl, inspect, npz, source, view
 from rlsuite.envs.datasets.recording import Recording, episodes
-from rlsuite.envs.datasets.scores import REFERENCES, normalized_score, reference
+from rlsuite.envs.datasets.scores import REFERENCES, reference
 
 absent = pytest.mark.skipif(
     not DERIVED.is_dir(),

@@ -11,12 +11,14 @@ import optax
 from flax import struct
 from jaxtyping import Array, PRNGKeyArray
 
-from rlsuite import dataset, metrics, transforms
+from rlsuite import box, dataset, metrics, transforms
 from rlsuite.keys import Purpose, stream
 from rlsuite.types import Agent, Context, Counters, Environment
 
 
 class State(struct.PyTreeNode):
+    """Parameters, optimiser and the observations' scale."""
+
     params: Any
     optimiser: Any
     scale: tuple[Array, Array]
@@ -25,14 +27,14 @@ class State(struct.PyTreeNode):
 
 
 def make(env: Environment, config: Any) -> Agent:
+    """The agent for an environment with a Box of actions."""
     static: Any = config.static()
     space = env.action_space
 
     def act(policy: Any, carry: Any, obs: Array, *_: Any) -> tuple[Array, Any]:
         params, (mean, std) = policy
         action = forward(params, (obs - mean) / std)
-        low, high = jnp.asarray(space.low), jnp.asarray(space.high)
-        return low + (action + 1) / 2 * (high - low), carry
+        return box.from_unit(action, jnp.asarray(space.low), jnp.asarray(space.high)), carry
 
     return Agent(
         name="test-bc", env=env, config=config, steps_per_iteration=static.updates,
@@ -44,10 +46,12 @@ def make(env: Environment, config: Any) -> Agent:
 
 
 def forward(params: Any, obs: Array) -> Array:
+    """Standardised observations -> actions in [-1, 1]."""
     return jnp.tanh(obs @ params["w"] + params["b"])
 
 
 def init(size: int, key: PRNGKeyArray, ctx: Context, warm: Any = None) -> State:
+    """Small weights, and the dataset's scale."""
     stats = ctx.data.stats
     width = stats.obs_mean.shape[0]
     weights = 0.1 * jax.random.normal(stream(key, Purpose.INIT), (width, size))
@@ -58,6 +62,7 @@ def init(size: int, key: PRNGKeyArray, ctx: Context, warm: Any = None) -> State:
 
 
 def collect(static: Any, state: State, ctx: Context) -> tuple[State, Any]:
+    """Minibatches for `updates` steps, drawn from the dataset."""
     key = stream(state.key, Purpose.DATA, state.counters.collects)
     places = dataset.draw(ctx.data, key, (static.updates, static.batch_size))
     rows = dataset.take(ctx.data, places)
@@ -66,6 +71,7 @@ def collect(static: Any, state: State, ctx: Context) -> tuple[State, Any]:
 
 
 def learn(state: State, batch: Any, ctx: Context) -> tuple[State, metrics.Metrics]:
+    """A gradient step of the mean squared error on each minibatch."""
     optimiser = optax.adam(ctx.hp.learning_rate)
     mean, std = state.scale
 

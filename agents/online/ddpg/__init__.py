@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rlsuite import lazy
 from rlsuite.agents.online.ddpg.config import Config
 
 if TYPE_CHECKING:
@@ -12,9 +13,4 @@ if TYPE_CHECKING:
 __all__ = ["Config", "make"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "make":
-        from rlsuite.agents.online.ddpg.agent import make
-
-        return make
-    raise AttributeError(name)
+__getattr__ = lazy.attributes(__name__, {"make": f"{__name__}.agent"})

@@ -11,7 +11,7 @@ from flax import struct
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import mlp, normalize
+from rlsuite import box, mlp, normalize
 from rlsuite.metrics import Metrics
 from rlsuite.normalize import Moments
 from rlsuite.replay import Replay
@@ -124,8 +124,7 @@ def to_env(space: Any, action: Array) -> Array:
     """[-1, 1] -> the box; indices as they are."""
     if isinstance(space, spaces.Discrete):
         return action
-    low, high = jnp.asarray(space.low), jnp.asarray(space.high)
-    return low + (action + 1) * 0.5 * (high - low)
+    return box.from_unit(action, jnp.asarray(space.low), jnp.asarray(space.high))
 
 
 def sizes(static: Any) -> tuple[mlp.Shape, mlp.Shape]:

@@ -1,0 +1,23 @@
+"""Packages whose heavy half is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__` that imports on demand.
+
+    Args:
+      package: the module's `__name__`, for the message.
+      homes: attribute -> module that has it.
+    """
+
+    def find(name: str) -> Any:
+        if name in homes:
+            return getattr(importlib.import_module(homes[name]), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return find
