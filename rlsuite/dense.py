@@ -12,8 +12,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-# Heads of up to this many outputs are multiplied as g^T x: on 256 rows of 256, six times faster
-# for 12 outputs (16 us) and three times for 34.
+# Heads of up to this many outputs are multiplied as g^T x: on 256 rows of 256 that takes 0.4 of the
+# time for 12 outputs and 0.8 for 34 and 48; from 64 on it gains nothing.
 THIN = 48
 
 
