@@ -5,6 +5,9 @@ from rlsuite.registry import ExperimentRow
 _PACKAGE = "rlsuite.experiments"
 
 ROWS = [
+    ExperimentRow(
+        "a2pr", f"{_PACKAGE}.a2pr", "A2PR on D4RL locomotion (needs the files), and its parts"
+    ),
     ExperimentRow("cartpole", f"{_PACKAGE}.cartpole", "PPO on CartPole-v1, 64 seeds"),
     ExperimentRow(
         "classic_control", f"{_PACKAGE}.classic_control", "PPO and DPO on five tasks, 32 seeds"
@@ -12,6 +15,8 @@ ROWS = [
     ExperimentRow(
         "mdpo", f"{_PACKAGE}.mdpo", "on-policy MDPO: m in 1, 5, 10, 20 on classic control, 64 seeds"
     ),
+    ExperimentRow("odice", f"{_PACKAGE}.odice", "ODICE on D4RL locomotion (needs the files)"),
+    ExperimentRow("offline", f"{_PACKAGE}.offline", "offline agents on pendulum-replay, 16 seeds"),
     ExperimentRow(
         "ppo_minatar",
         f"{_PACKAGE}.ppo_minatar",
@@ -20,6 +25,7 @@ ROWS = [
     ExperimentRow(
         "ppo_sweep", f"{_PACKAGE}.ppo_sweep", "entropy coefficient x learning rate on CartPole-v1"
     ),
+    ExperimentRow("prdc", f"{_PACKAGE}.prdc", "PRDC on D4RL locomotion (needs the files)"),
     ExperimentRow(
         "sac", f"{_PACKAGE}.sac", "SAC, MDPO off-policy and TD3 on Pendulum-v1, 16 seeds"
     ),

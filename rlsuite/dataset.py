@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray, PyTree
 
 
 class Rows(NamedTuple):
@@ -61,10 +61,18 @@ class Stats(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Transitions and their statistics."""
+    """Transitions and their statistics.
+
+    Attributes:
+      rows, stats: as read.
+      kept: places of the rows that may be drawn; None: all.
+      extra: what else an agent derived from the rows (`Agent.prepare`).
+    """
 
     rows: Rows
     stats: Stats
+    kept: Int[Array, " k"] | None = None
+    extra: PyTree = ()
 
     @property
     def size(self) -> int:
@@ -74,7 +82,9 @@ class Dataset(NamedTuple):
 
 def draw(data: Dataset, key: PRNGKeyArray, shape: tuple[int, ...]) -> Int[Array, "*shape"]:
     """Places of uniformly drawn rows, with replacement."""
-    return jax.random.randint(key, shape, 0, data.size)
+    if data.kept is None:
+        return jax.random.randint(key, shape, 0, data.size)
+    return data.kept[jax.random.randint(key, shape, 0, data.kept.shape[0])]
 
 
 def take(data: Dataset, places: Int[Array, "*b"]) -> Rows:

@@ -2,7 +2,7 @@
 
 Training here runs in your own process, one seed after the other on one compiled program. It makes
 no promise of equal bits with the command line, whose workers are single-threaded. On CPU, jax 0.10
-can hang in *vmapped* training scans; if you vmap an agent yourself, set
+can hang in *vmapped* training scans and get some sums wrong; if you vmap an agent yourself, set
 `rlsuite.engine.environment.worker_environment("cpu")` before importing jax.
 """
 
@@ -74,6 +74,8 @@ def train(
         raise UsageError("seeds must be at least 1")
     iterations, _ = executed_budget(agent.config, total_steps)
     program = Program(agent, episodes, mode)
+    if data is not None:
+        data = agent.prepare(data)
     ctx = context(agent, agent.config, iterations, data)
     points = boundaries(iterations, evaluations, first=False)
     returns, policies, finals = [], [], []

@@ -23,6 +23,7 @@ from rlsuite.distributions import TanhGaussian
 Init = Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"]
 Activation = Literal["relu", "tanh", "swish", "elu"]
 LogStd = Literal["tanh", "clip", "softplus"]
+NormPlace = Literal["before", "after"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": nn.relu,
     "tanh": nn.tanh,
@@ -41,11 +42,14 @@ class Net:
 
 class Linear(nn.Module):
     """A dense layer. `torch` draws weight and bias from U(±1/sqrt(fan_in)), the others zero the
-    bias; `scale` multiplies what is drawn."""
+    bias; `scale` multiplies what is drawn. With a `bound` both are drawn from U(±bound) whatever
+    `init_kind` says; with a `bias` all biases start there."""
 
     size: int
     init_kind: Init
     scale: float = 1.0
+    bound: float | None = None
+    bias: float | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
@@ -58,12 +62,14 @@ class Linear(nn.Module):
             ),
             "lecun_uniform": nn.initializers.variance_scaling(self.scale**2, "fan_in", "uniform"),
         }
-        bias = partial(uniform, bound=bound) if self.init_kind == "torch" else nn.zeros
+        kernel = kernels[self.init_kind]
+        bias: Any = partial(uniform, bound=bound) if self.init_kind == "torch" else nn.zeros
+        if self.bound is not None:
+            kernel = bias = partial(uniform, bound=self.bound)
+        if self.bias is not None:
+            bias = nn.initializers.constant(self.bias)
         return nn.Dense(
-            self.size,
-            kernel_init=kernels[self.init_kind],
-            bias_init=cast(Any, bias),
-            dot_general=dense.dot_general,
+            self.size, kernel_init=kernel, bias_init=bias, dot_general=dense.dot_general
         )(x)
 
 
@@ -73,7 +79,10 @@ def uniform(key: PRNGKeyArray, shape: Any, dtype: Any = jnp.float32, *, bound: f
 
 
 class MLP(nn.Module):
-    """Hidden layers, optionally with LayerNorm before each activation, and a linear output."""
+    """Hidden layers, optionally with LayerNorm around each activation, and a linear output.
+
+    `hidden_bias` and `out_bound` overrule `init_kind`, see `Linear`.
+    """
 
     hidden: Sequence[int]
     out: int
@@ -81,29 +90,50 @@ class MLP(nn.Module):
     init_kind: Init = "torch"
     layer_norm: bool = False
     out_scale: float = 1.0
+    norm_place: NormPlace = "before"
+    hidden_bias: float | None = None
+    out_bound: float | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
         for size in self.hidden:
-            x = Linear(size, self.init_kind)(x)
-            if self.layer_norm:
+            x = Linear(size, self.init_kind, bias=self.hidden_bias)(x)
+            if self.layer_norm and self.norm_place == "before":
                 x = nn.LayerNorm(epsilon=1e-5)(x)
             x = ACTIVATIONS[self.activation](x)
-        return Linear(self.out, self.init_kind, self.out_scale)(x)
+            if self.layer_norm and self.norm_place == "after":
+                x = nn.LayerNorm(epsilon=1e-5)(x)
+        return Linear(self.out, self.init_kind, self.out_scale, self.out_bound)(x)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the layers of a network."""
+    """What decides the layers of a network.
+
+    Attributes:
+      hidden, activation: sizes of the hidden layers, and what follows each.
+      init: how weights and biases start.
+      layer_norm, norm_place: whether hidden layers have LayerNorm, and on which side of the
+        activation.
+      hidden_bias: what biases of hidden layers start from; None: as `init` says.
+      out_bound: the output layer's weights and biases start from U(±out_bound); None: as `init`
+        says.
+    """
 
     hidden: tuple[int, ...] = (256, 256)
     activation: Activation = "relu"
     init: Init = "torch"
     layer_norm: bool = False
+    norm_place: NormPlace = "before"
+    hidden_bias: float | None = None
+    out_bound: float | None = None
 
     def mlp(self, out: int, out_scale: float = 1.0) -> MLP:
         """The module with `out` outputs."""
-        return MLP(self.hidden, out, self.activation, self.init, self.layer_norm, out_scale)
+        return MLP(
+            self.hidden, out, self.activation, self.init, self.layer_norm, out_scale,
+            self.norm_place, self.hidden_bias, self.out_bound,
+        )  # fmt: skip
 
 
 def flat(obs: Array, rank: int) -> Float[Array, "*b d"]:

@@ -156,6 +156,8 @@ class Agent:
       config: what it was made from; its traced values are the default `ctx.hp`.
       steps_per_iteration: environment steps one `collect` takes.
       prefill: environment steps `init` takes.
+      prepare: data -> data, on the host: what the agent derives from what it learns from, once for
+        all runs (a neighbour table, a selection). `init` must do without it.
       init: (key, ctx, warm=None) -> state. `warm` is a PolicyParams to start from.
       collect: (state, ctx) -> (state, batch).
       learn: (state, batch, ctx) -> (state, metrics).
@@ -178,6 +180,7 @@ class Agent:
     carry: Callable[[tuple[int, ...]], Carry]
     evaluation_mode: Mode = "sample"
     prefill: int = 0
+    prepare: Callable[[Any], Any] = lambda data: data
 
     def step(self, state: State, ctx: Context) -> tuple[State, Metrics]:
         """One iteration: learn ∘ collect."""

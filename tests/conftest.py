@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 
-# Before jax is imported: one XLA thread and no concurrent scheduler, as the suite's own workers
-# run. Without them jax on CPU hangs in vmapped training scans (see rlsuite.engine).
+# Before jax is imported: one XLA thread, no concurrent scheduler and no fused sums, as the suite's
+# own workers run. Without them jax on CPU hangs in vmapped training scans and computes some sums
+# wrongly (see rlsuite.engine.environment). Most of a test's time is the compiler's: LLVM's passes
+# are left out (a third less), which XLA_FLAGS can take back. What tests start as processes of their
+# own (test_system.py) runs under the workers' flags.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["PJRT_NPROC"] = "1"
-_FLAG = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
-if _FLAG not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()
+for _flag in (
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+    "--xla_cpu_experimental_ynn_fusion_type=-reduce",
+    "--xla_backend_optimization_level=0",
+):
+    if _flag.split("=")[0] not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_flag}".strip()
 
 import jax  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 
 from rlsuite import registry
-from rlsuite.envs.datasets import npz
+from rlsuite.dataset import Dataset
+from rlsuite.envs.datasets import npz, view
 from rlsuite.envs.datasets.recording import Header, Recording
 
 SHARED = Path(os.environ.get("RLSUITE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -55,6 +58,26 @@ def pendulum_like(steps: int = 60, length: int = 20, seed: int = 0) -> Recording
         next_obs=after,
         next_known=np.ones(steps, bool),
     )
+
+
+def dataset_for(env: Any, rows: int = 64, seed: int = 0) -> Dataset:
+    """Random transitions for an environment's spaces: episodes of 10 rows, one of which dies."""
+    rng = np.random.default_rng(seed)
+    obs = rng.normal(size=(rows + 1, *env.observation_space.shape)).astype(np.float32)
+    ends = np.arange(rows) % 10 == 9
+    terminated = ends & (np.arange(rows) // 10 == 1)
+    shape = env.action_space.shape
+    rec = Recording(
+        header=Header("npz", rows, obs.shape[1:], shape, False),
+        obs=obs[:-1],
+        action=rng.uniform(-1, 1, (rows, *shape)).astype(np.float32),
+        reward=rng.normal(size=rows).astype(np.float32),
+        terminated=terminated,
+        truncated=ends & ~terminated,
+        next_obs=obs[1:],
+        next_known=np.ones(rows, bool),
+    )
+    return jax.tree.map(jax.numpy.asarray, view.dataset(rec, 10))
 
 
 def tiny(folder: Path, name: str = "tiny", seed: int = 0) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, cast
 
@@ -59,6 +60,36 @@ def test_layer_norm_makes_hidden_layers_deaf_to_scale():
     np.testing.assert_allclose(once, scaled, rtol=1e-3)
     assert "LayerNorm_0" in params["params"]
     assert "LayerNorm_0" not in SHAPE.mlp(1).init(jax.random.key(0), jnp.zeros(3))["params"]
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_layer_norm_stands_where_it_is_said_to(place):
+    """By hand on one hidden layer: after the activation a row has mean 0 and deviation 1."""
+    shape = mlp.Shape((16,), layer_norm=True, norm_place=place)
+    params: Any = shape.mlp(1).init(jax.random.key(0), jnp.zeros(3))
+    x = np.array([0.3, -2.0, 1.0], np.float32)
+    hidden, out = layers(params)
+    h = x @ hidden["kernel"] + hidden["bias"]
+    if place == "after":
+        h = np.maximum(h, 0)
+    h = (h - h.mean()) / np.sqrt(h.var() + 1e-5)
+    if place == "before":
+        h = np.maximum(h, 0)
+    y = cast(Any, shape.mlp(1).apply(params, jnp.asarray(x)))
+    np.testing.assert_allclose(y, h @ out["kernel"] + out["bias"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("init", ["torch", "orthogonal"])
+def test_a_hidden_bias_and_an_output_bound_overrule_the_kind_of_start(init):
+    usual = mlp.Shape((64, 32), init=init)
+    shape = dataclasses.replace(usual, hidden_bias=0.1, out_bound=3e-3)
+    first, second, last = layers(shape.mlp(5).init(jax.random.key(0), jnp.zeros(50)))
+    plain = layers(usual.mlp(5).init(jax.random.key(0), jnp.zeros(50)))
+    for layer, other in zip((first, second), plain, strict=False):
+        np.testing.assert_array_equal(layer["bias"], np.float32(0.1))
+        np.testing.assert_array_equal(layer["kernel"], other["kernel"])
+    assert 2.5e-3 < np.abs(last["kernel"]).max() <= 3e-3
+    assert 0 < np.abs(last["bias"]).max() <= 3e-3
 
 
 def test_an_ensembles_members_are_independent():

@@ -61,11 +61,16 @@ def convert(
     if drop_bad:
         rec, dropped = without_bad_rows(rec)
     rec, clipped = clipped_actions(rec, row) if clip_actions else (rec, 0)
-    _write(layout, target, rec, row)
+    write(layout, target, rec, row)
     return Conversion(ref, layout, clipped, dropped)
 
 
-def _write(layout: str, target: Path, rec: Recording, row: registry.EnvRow | None) -> None:
+def write(layout: str, target: Path, rec: Recording, row: registry.EnvRow | None) -> None:
+    """Write a recording in a layout of `formats`; `row` says the bounds of actions where known.
+
+    Raises:
+      UsageError: the target cannot be written.
+    """
     if layout == "minari":
         minari_write.write(target, rec, _space(rec, row))
         return

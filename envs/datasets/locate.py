@@ -1,7 +1,8 @@
 """From what a user wrote to a file or folder: a name, a path, or an id in Minari's own folder.
 
-D4RL's names are looked up in the dataset folder, RLSUITE_DATASETS (`--dataset-dir`); Minari's ids
-in MINARI_DATASETS_PATH, by default `.minari/datasets` in the user's own folder.
+D4RL's names, and files that are not found as they are written, are looked up in the dataset
+folder, RLSUITE_DATASETS (`--dataset-dir`); Minari's ids in MINARI_DATASETS_PATH, by default
+`.minari/datasets` in the user's own folder.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def find(spec: str) -> tuple[Path, DatasetRow | None]:
     path = Path(spec).expanduser()
     if path.exists():
         return path.absolute(), _row_of_file(path)
+    folder = os.environ.get(FOLDER)
+    if folder and (kept := Path(folder) / path).exists():
+        return kept.absolute(), _row_of_file(kept)
     minari = _minari_folder() / spec
     if (minari / "data" / "metadata.json").exists():
         return minari / "data", None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rlsuite.envs.datasets.collect import Collection, collect
 from rlsuite.envs.datasets.convert import Conversion, convert
 from rlsuite.envs.datasets.inspect import Inspection, histogram, inspect
+from rlsuite.envs.datasets.mix import mix, parse
 
 __all__ = [
     "Collection",
@@ -14,4 +15,6 @@ __all__ = [
     "convert",
     "histogram",
     "inspect",
+    "mix",
+    "parse",
 ]

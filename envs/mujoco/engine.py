@@ -46,7 +46,7 @@ class Engine:
         self.model = mj.MjModel.from_xml_path(str(model_path(spec.xml)))
         self._skip = int(options.get("frame_skip", spec.frame_skip))
         self.facts = gather(self.model, spec.version, self._skip, options)
-        _check_body(spec.id, self.facts)
+        check_body(spec.id, self.facts)
         self._reads = task.reads(self.facts)
         self._post = "cfrc_ext" in self._reads
         self._spare: deque[Any] = deque()
@@ -149,7 +149,12 @@ class Engine:
             self._spare.append(data)
 
 
-def _check_body(task_id: str, c: Facts) -> None:
+def check_body(task_id: str, c: Facts) -> None:
+    """Refuse a main body that is none of the model's.
+
+    Raises:
+      UsageError: with the nearest.
+    """
     body = getattr(c.options, "main_body", 1)
     if body not in (c.bodies if isinstance(body, str) else c.bodies.values()):
         known = nearest(str(body), c.bodies)

@@ -6,6 +6,7 @@ Options and their defaults are Gymnasium's. v5 lets more be chosen than v4, and 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from rlsuite.registry import EnvRow, Space
 
 PREFIX = "mujoco:"
+MJX_PREFIX = "mjx:"
+# Their models name the PGS solver, which MJX does not have.
+NOT_ON_MJX = ("Humanoid", "HumanoidStandup")
 INF = float("inf")
 
 
@@ -142,17 +146,24 @@ SPECS: dict[str, Spec] = {
 
 
 def rows() -> list[EnvRow]:
-    """A registry row for each task and version."""
-    return [
-        EnvRow(
-            spec.id,
-            "rlsuite.envs.mujoco.env:make",
-            Space("box", (spec.obs_size,)),
-            Space("box", (spec.actions,), low=-spec.bound, high=spec.bound),
-            spec.time_limit,
-            "mujoco",
-            tuple(spec.options),
-            render="rlsuite.envs.render:record",
-        )
+    """A registry row for each task and version, on the C library and on MJX."""
+    own = [_row(spec, spec.id, "env", "mujoco") for spec in SPECS.values()]
+    mjx = [
+        _row(spec, MJX_PREFIX + spec.id.removeprefix(PREFIX), "mjx_env", "mjx")
         for spec in SPECS.values()
+        if spec.task not in NOT_ON_MJX
     ]
+    drawn = [dataclasses.replace(row, render="rlsuite.envs.render:record") for row in own]
+    return [*drawn, *mjx]
+
+
+def _row(spec: Spec, env_id: str, module: str, family: str) -> EnvRow:
+    return EnvRow(
+        env_id,
+        f"rlsuite.envs.mujoco.{module}:make",
+        Space("box", (spec.obs_size,)),
+        Space("box", (spec.actions,), low=-spec.bound, high=spec.bound),
+        spec.time_limit,
+        family,
+        tuple(spec.options),
+    )

@@ -6,6 +6,7 @@ from rlsuite.analysis.distribution import distributions
 from rlsuite.analysis.dots import interval_dots
 from rlsuite.analysis.heatmap import heatmap
 from rlsuite.analysis.lines import learning_curves
+from rlsuite.analysis.online import online_cost
 from rlsuite.analysis.profile import performance_profiles
 from rlsuite.analysis.style import save
 
@@ -14,6 +15,7 @@ __all__ = [
     "heatmap",
     "interval_dots",
     "learning_curves",
+    "online_cost",
     "performance_profiles",
     "save",
 ]

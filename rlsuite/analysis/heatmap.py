@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rlsuite.analysis import style
-from rlsuite.analysis.sweep import Grid
+from rlsuite.analysis.sweep import Grid, Value
 
 # Perceptually even and readable without colour vision; dark text on its light half.
 _MAP = "cividis"
@@ -71,20 +71,29 @@ def field_text(value: float, spread: float, lost: int) -> str:
     return f"{shown}\n{lost} lost" if lost else shown
 
 
-def is_log_spaced(values: Sequence[float]) -> bool:
+def is_log_spaced(values: Sequence[Value]) -> bool:
     """Whether positive values span a factor of eight or more in roughly equal ratios."""
-    if len(values) < 3 or min(values) <= 0 or max(values) / min(values) < 8:
+    numbers = _numbers(values)
+    if len(numbers) < 3 or min(numbers) <= 0 or max(numbers) / min(numbers) < 8:
         return False
-    ratios = np.diff(np.log(values))
+    ratios = np.diff(np.log(numbers))
     return bool(ratios.max() / ratios.min() < 4)
 
 
-def tick_labels(values: Sequence[float]) -> list[str]:
+def tick_labels(values: Sequence[Value]) -> list[str]:
     """Settings as one would type them: 0.9, 0.99 or 256, and 1e-4, 3e-4, 1e-3 all alike."""
-    sizes = [abs(value) for value in values if value]
+    numbers = _numbers(values)
+    if not numbers:
+        return [str(value) for value in values]
+    sizes = [abs(value) for value in numbers if value]
     if not sizes or (min(sizes) >= 1e-3 and max(sizes) < 1e5):
-        return [f"{value:.6g}" for value in values]
-    return [_scientific(value) if value else "0" for value in values]
+        return [f"{value:.6g}" for value in numbers]
+    return [_scientific(value) if value else "0" for value in numbers]
+
+
+def _numbers(values: Sequence[Value]) -> list[float]:
+    """The values of an axis of numbers; none of one of names."""
+    return [value for value in values if not isinstance(value, str)]
 
 
 def _scientific(value: float) -> str:
@@ -102,6 +111,6 @@ def _ticks(axes: Axes, grid: Grid) -> None:
     axes.set_ylabel(_name(grid.y, grid.y_values))
 
 
-def _name(setting: str, values: Sequence[float]) -> str:
+def _name(setting: str, values: Sequence[Value]) -> str:
     short = setting.rpartition(".")[2].replace("_", " ").replace("-", " ")
     return f"{short} (log-spaced)" if is_log_spaced(values) else short

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite.analysis import html, report_figures, report_tables, scores, tables
+from rlsuite.analysis import published as published_module
 from rlsuite.analysis import targets as targets_module
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
@@ -28,7 +29,8 @@ def write(
 
     Args:
       frames: the store.
-      out_dir: made if absent; receives report.html, summary.csv, scores.csv and figures/.
+      out_dir: made if absent; receives report.html, summary.csv, scores.csv and figures/; also
+        published.csv where something was published, online_cost.csv for runs on datasets.
       title: of the page.
       targets: published scores to draw against: `Target` or mappings with env, series, value,
         source and, optionally, step.
@@ -48,6 +50,9 @@ def write(
     summary = tables.summary(frames, metric)
     summary.write_csv(out_dir / "summary.csv")
     scored.drop("provenance", "error").write_csv(out_dir / "scores.csv")
+    compared = published_module.table(frames, published)
+    if not compared.is_empty():
+        compared.write_csv(out_dir / "published.csv")
 
     drawn = report_figures.draw(frames, scored, out_dir / "figures", published, references)
     sections = [report_tables.summary_section(summary, metric, published), *drawn]

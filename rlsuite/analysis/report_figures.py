@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from rlsuite.analysis import curves, figures, html, report_tables, scores, sweep
+from rlsuite.analysis import curves, figures, html, online, report_tables, scores, sweep
 from rlsuite.analysis.distribution import MANY_SEEDS, with_many_seeds
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.html import Section
@@ -39,13 +39,14 @@ def draw(
       references: see `report.write`.
     """
     metric = scores.return_metric(frames)
-    name = "Training return" if metric == "train/return" else "Evaluation return"
+    name = scores.NAMES[metric or "eval/return"]
     samples = {s: envs for s, envs in scores.samples(scored).items() if envs}
     return [
         *_learning_curves(frames, folder, targets, name),
         *_final_scores(samples, folder, targets),
         *_profile(samples, folder, references),
         *report_tables.comparison_section(samples),
+        *_online_cost(frames, folder, name),
         *_heat_maps(scored, folder),
         *_distributions(samples, folder),
     ]
@@ -109,6 +110,21 @@ def _profile(
     if len(envs) > 1:
         body += report_tables.aggregate_table(shared)
     return [Section("Performance profile", body)]
+
+
+def _online_cost(frames: Frames, folder: Path, name: str) -> list[Section]:
+    """For runs on datasets, whose policies are chosen by trying them."""
+    found = online.table(frames)
+    if frames.step_name != "Gradient updates" or found["k"].n_unique() < 2:
+        return []
+    found.write_csv(folder.parent / "online_cost.csv")
+    figure = figures.online_cost(found, name[0].lower() + name[1:])
+    caption = (
+        "Expected final score of the best of k policies, drawn with replacement from all that an "
+        "agent trained here, over its settings and seeds: what choosing by k evaluations gives."
+    )
+    body = html.figure(figures.save(figure, folder, "online_cost"), caption)
+    return [Section("Choosing a policy online", body)]
 
 
 def _heat_maps(scored: pl.DataFrame, folder: Path) -> list[Section]:

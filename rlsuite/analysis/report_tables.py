@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from rlsuite.analysis import html, tables, terminal, text
+from rlsuite.analysis import html, scores, tables, terminal, text
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.html import Field, Section
 from rlsuite.analysis.scores import Samples
@@ -39,7 +39,7 @@ def summary_section(
     rivals = dict(summary.group_by("env").agg(pl.len()).iter_rows())
     published = {(t.env, t.series): t for t in targets}
     header = ["Environment", "Series", "Seeds", "IQM last", "95 % interval", "Mean last"]
-    header += ["IQM best", "Steps", "Steps/s", "Time per seed"]
+    header += ["Mean of last 10", "IQM best", "Steps", "Steps/s", "Time per seed"]
     header += ["Published"] if published else []
     rows = []
     for row in summary.iter_rows(named=True):
@@ -55,7 +55,8 @@ def summary_section(
 
 def _summary_fields(row: dict, bold: bool) -> list[Field]:
     shown = terminal.summary_cells(row)
-    keys = (row["iqm_last"], row["low"], row["mean_last"], row["iqm_best"], *_costs(row))
+    means = row["mean_last"], row["mean_tail"], row["iqm_best"]
+    keys = (row["iqm_last"], row["low"], *means, *_costs(row))
     # A text that sorts as a number: left-aligned, since it may have to wrap.
     fields = [Field(shown[0]), Field(shown[1]), Field(shown[2], str(row["ok"]))]
     for index, (what, key) in enumerate(zip(shown[3:], keys, strict=True)):
@@ -72,11 +73,15 @@ def _summary_note(metric: str | None) -> str:
     if metric is None:
         return html.paragraph("No returns have been recorded yet.")
     note = (
-        "Scores of finished seeds. Last: mean return of the final evaluation. Best: largest over "
-        "all evaluations (optimistic). Seeds that turned to NaN or failed are in no score; they "
-        "are counted beside it. Time is wall time without compilation, and steps/s follow from "
-        "it. Click a heading to sort."
+        "Scores of finished seeds. Last: mean return of the final evaluation; last 10: over the "
+        "last ten evaluations. Best: largest over all evaluations (optimistic). Seeds that turned "
+        "to NaN or failed are in no score; they are counted beside it. Time is wall time without "
+        "compilation, and steps/s follow from it. Click a heading to sort."
     )
+    if metric == scores.NORMALISED:
+        note = (
+            "Scores are returns on the scale where the dataset's references are 0 and 100. " + note
+        )
     if metric == "train/return":
         note = "This store holds no evaluations: scores are training returns. " + note
     return html.paragraph(note)

@@ -1,8 +1,9 @@
 """From rows to one score per cell, and from cells to the samples that statistics take.
 
 The last score of a cell is the mean of its final evaluation, the best is the largest mean over all
-of its evaluations (an optimistic number, hence a column of its own). Where a store holds no
-evaluation at all, training returns stand in, and everything printed says so.
+of its evaluations (an optimistic number, hence a column of its own). Runs on datasets whose
+reference returns are known are scored on the scale where those are 0 and 100. Where a store holds
+no evaluation at all, training returns stand in, and everything printed says so.
 """
 
 from __future__ import annotations
@@ -17,12 +18,26 @@ from rlsuite.analysis.frames import Frames
 
 Samples = dict[str, dict[str, Floats]]
 METRICS = ("eval/return", "train/return")
+NORMALISED = "eval/score"
+NAMES = {
+    NORMALISED: "Normalised score",
+    "eval/return": "Evaluation return",
+    "train/return": "Training return",
+}
 LOST = ("nan", "failed")
+# As published offline results are often averaged, which are else the last evaluation's.
+TAIL = 10
 
 
 def return_metric(frames: Frames) -> str | None:
-    """The metric scores are read from: evaluations, else training returns, else nothing."""
+    """The metric scores are read from: normalised scores where every evaluated run has them, else
+    evaluations, else training returns, else nothing."""
     present = set(frames.rows["metric"].unique())
+    if NORMALISED in present:
+        having = frames.rows.filter(pl.col("metric").is_in([NORMALISED, "eval/return"]))
+        per_metric = having.group_by("metric").agg(pl.col("cell").n_unique())
+        if per_metric["cell"].n_unique() == 1:
+            return NORMALISED
     return next((metric for metric in METRICS if metric in present), None)
 
 
@@ -44,8 +59,9 @@ def final(frames: Frames, metric: str | None = None) -> pl.DataFrame:
       metric: default: `return_metric`.
 
     Returns:
-      The columns of `frames.cells` with `last`, `best`, `evaluations` and `last_step`; null in
-      cells without a row. `best` leaves NaN out, `last` does not.
+      The columns of `frames.cells` with `last`, `tail` (mean of the last ten evaluations), `best`,
+      `evaluations` and `last_step`; null in cells without a row. `best` leaves NaN out, the others
+      do not.
     """
     score = pl.col("value")
     per_cell = (
@@ -53,6 +69,7 @@ def final(frames: Frames, metric: str | None = None) -> pl.DataFrame:
         .group_by("cell", maintain_order=True)
         .agg(
             last=score.last(),
+            tail=score.tail(TAIL).mean(),
             best=score.filter(score.is_not_nan()).max(),
             evaluations=pl.len(),
             last_step=pl.col("step").last(),
@@ -69,7 +86,7 @@ def samples(scored: pl.DataFrame, column: str = "last") -> Samples:
 
     Args:
       scored: from `final`.
-      column: last or best.
+      column: last, tail or best.
     """
     lost = pl.col("status").is_in(LOST)
     finished = scored.filter(lost | ((pl.col("status") == "done") & pl.col(column).is_not_null()))

@@ -16,6 +16,8 @@ from rlsuite.analysis.bootstrap import Floats
 
 _LARGEST = 24
 
+Value = float | str
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -24,7 +26,7 @@ class Grid:
     Attributes:
       agent, env: whose sweep.
       x, y: names of the two settings, y the rows.
-      x_values, y_values: increasing.
+      x_values, y_values: numbers, increasing, or names in the order of the sweep.
       iqm: [len(y_values), len(x_values)], NaN where nothing has finished.
       n, lost: finite runs, and runs that turned to NaN or failed, at each pair.
       pooled: other swept settings, whose runs are pooled at each pair.
@@ -34,8 +36,8 @@ class Grid:
     env: str
     x: str
     y: str
-    x_values: list[float]
-    y_values: list[float]
+    x_values: list[Value]
+    y_values: list[Value]
     iqm: Floats
     n: np.ndarray
     lost: np.ndarray
@@ -43,7 +45,7 @@ class Grid:
 
 
 def grids(scored: pl.DataFrame) -> list[Grid]:
-    """A grid for each pair of numeric settings swept by an agent in an environment.
+    """A grid for each pair of settings swept by an agent in an environment; names are the rows.
 
     Args:
       scored: from `scores.final`.
@@ -59,8 +61,7 @@ def grids(scored: pl.DataFrame) -> list[Grid]:
             for sweep, bad, ok, score in zip(settings, lost, done, last, strict=True)
             if bad or (ok and score is not None)
         ]
-        numeric = sorted(_numeric(settings).items())
-        for (x, xs), (y, ys) in itertools.combinations(numeric, 2):
+        for (x, xs), (y, ys) in itertools.combinations(_axes(settings), 2):
             others = tuple(name for name in _varied(settings) if name not in (x, y))
             out.append(_grid(str(agent), str(env), (x, xs), (y, ys), runs, others))
     return out
@@ -71,14 +72,17 @@ def _varied(settings: list[dict[str, Any]]) -> list[str]:
     return [n for n in names if len({json.dumps(sweep.get(n)) for sweep in settings}) > 1]
 
 
-def _numeric(settings: list[dict[str, Any]]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+def _axes(settings: list[dict[str, Any]]) -> list[tuple[str, list[Value]]]:
+    """Settings that take a few values, all numbers or all names; the numbers first."""
+    numbers: list[tuple[str, list[Value]]] = []
+    names: list[tuple[str, list[Value]]] = []
     for name in _varied(settings):
-        values = {sweep[name] for sweep in settings if name in sweep and _is_number(sweep[name])}
-        whole = all(_is_number(sweep[name]) for sweep in settings if name in sweep)
-        if whole and 2 <= len(values) <= _LARGEST:
-            found[name] = sorted(values)
-    return found
+        values = [sweep[name] for sweep in settings if name in sweep]
+        if all(map(_is_number, values)):
+            numbers.append((name, sorted(set(values))))
+        elif all(isinstance(value, str) for value in values):
+            names.append((name, list(dict.fromkeys(values))))
+    return [axis for axis in numbers + names if 2 <= len(axis[1]) <= _LARGEST]
 
 
 def _is_number(value: Any) -> bool:
@@ -88,14 +92,14 @@ def _is_number(value: Any) -> bool:
 def _grid(
     agent: str,
     env: str,
-    x: tuple[str, list[float]],
-    y: tuple[str, list[float]],
+    x: tuple[str, list[Value]],
+    y: tuple[str, list[Value]],
     runs: list[tuple[dict[str, Any], float]],
     pooled: tuple[str, ...],
 ) -> Grid:
     shape = (len(y[1]), len(x[1]))
     iqm, n, lost = np.full(shape, np.nan), np.zeros(shape, int), np.zeros(shape, int)
-    members: dict[tuple[float, float], list[float]] = {}
+    members: dict[tuple[Value, Value], list[float]] = {}
     for sweep, score in runs:
         if x[0] in sweep and y[0] in sweep:
             members.setdefault((sweep[y[0]], sweep[x[0]]), []).append(score)
@@ -108,8 +112,8 @@ def _grid(
 
 
 def _pairs(
-    rows: list[float], columns: list[float]
-) -> Iterator[tuple[int, int, tuple[float, float]]]:
+    rows: list[Value], columns: list[Value]
+) -> Iterator[tuple[int, int, tuple[Value, Value]]]:
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             yield i, j, (row, column)

@@ -23,11 +23,12 @@ def summary(frames: Frames, metric: str | None = None) -> pl.DataFrame:
 
     Returns:
       env, series; seeds, of which ok, nan, failed, open (running or pending); iqm_last with low
-      and high, mean_last, iqm_best, over the ok seeds that have a score; steps (median per seed),
-      steps_per_second and seconds (wall time without compilation, over and per finished seed).
+      and high, mean_last, mean_tail (of the last ten evaluations), iqm_best, over the ok seeds that
+      have a score; steps (median per seed), steps_per_second and seconds (wall time without
+      compilation, over and per finished seed).
     """
     scored = scores.final(frames, metric)
-    last, best = scores.samples(scored), scores.samples(scored, "best")
+    last, tail, best = (scores.samples(scored, column) for column in ("last", "tail", "best"))
     counts = _counts(scored)
     rows = []
     for row in counts.iter_rows(named=True):
@@ -35,9 +36,10 @@ def summary(frames: Frames, metric: str | None = None) -> pl.DataFrame:
         x = last[key[0]].get(key[1], np.empty(0))
         iqm = stats.estimate(x)
         mean = stats.estimate(x, "mean", reps=1)
+        ends = stats.estimate(tail[key[0]].get(key[1], np.empty(0)), "mean", reps=1)
         top = stats.estimate(best[key[0]].get(key[1], np.empty(0)), reps=1)
         numbers = {"iqm_last": iqm.value, "low": iqm.low, "high": iqm.high}
-        numbers |= {"mean_last": mean.value, "iqm_best": top.value}
+        numbers |= {"mean_last": mean.value, "mean_tail": ends.value, "iqm_best": top.value}
         rows.append({**{k: row[k] for k in _COUNTED}, **numbers, **{k: row[k] for k in _COSTS}})
     return pl.DataFrame(rows, schema=_SUMMARY)
 
@@ -47,7 +49,7 @@ _COSTS = ("steps", "steps_per_second", "seconds")
 _SUMMARY: dict[str, Any] = {
     **dict.fromkeys(_COUNTED[:2], pl.String),
     **dict.fromkeys(_COUNTED[2:], pl.Int64),
-    **dict.fromkeys(("iqm_last", "low", "high", "mean_last", "iqm_best"), pl.Float64),
+    **dict.fromkeys(("iqm_last", "low", "high", "mean_last", "mean_tail", "iqm_best"), pl.Float64),
     **dict.fromkeys(_COSTS, pl.Float64),
 }
 
@@ -107,7 +109,7 @@ def comparisons(samples: Samples) -> pl.DataFrame:
     """
     envs = list(dict.fromkeys(env for by_env in samples.values() for env in by_env))
     values = {
-        s: [stats.estimate(by_env.get(env, ()), reps=1).value for env in envs]
+        s: [stats.estimate(by_env.get(env, np.empty(0)), reps=1).value for env in envs]
         for s, by_env in samples.items()
         if by_env
     }

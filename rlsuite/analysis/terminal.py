@@ -7,6 +7,10 @@ from rich.table import Table
 
 from rlsuite.analysis import text
 
+NUMBERS = (
+    "IQM last", "95 % interval", "mean", "last 10", "IQM best", "steps", "steps/s", "time/seed",
+)  # fmt: skip
+
 
 def summary_table(table: pl.DataFrame, title: str = "") -> Table:
     """The final table for rich.
@@ -18,7 +22,7 @@ def summary_table(table: pl.DataFrame, title: str = "") -> Table:
     out = Table(title=title or None, title_justify="left", header_style="bold")
     for name in ("env", "series", "seeds"):
         out.add_column(name)
-    for name in ("IQM last", "95 % interval", "mean", "IQM best", "steps", "steps/s", "time/seed"):
+    for name in NUMBERS:
         out.add_column(name, justify="right")
     previous = None
     for row in table.iter_rows(named=True):
@@ -38,6 +42,7 @@ def summary_cells(row: dict) -> list[str]:
         text.score(row["iqm_last"]),
         text.interval(row["iqm_last"], row["low"], row["high"]),
         text.score(row["mean_last"]),
+        text.score(row["mean_tail"]),
         text.score(row["iqm_best"]),
         text.count(row["steps"]),
         text.count(row["steps_per_second"]),

@@ -1,4 +1,4 @@
-"""Gradient updates of replay-based agents against the float32 matrix product of the same run.
+"""Gradient updates of actor-critics against the float32 matrix product of the same run.
 
 What an update must multiply, for a batch B, an actor A: o -> h... -> k and n critics
 C: o + d -> h... -> 1, in multiply-adds a row (times 2 B for FLOPs), is
@@ -29,7 +29,9 @@ from rlsuite.errors import UsageError, nearest
 
 TARGET = 0.90
 # name -> (critics, critics that judge the actor, actor outputs per action)
-KINDS = {"td3": (2, 1, 1), "ddpg": (1, 1, 1), "sac": (2, 2, 2)}
+KINDS = {
+    "td3": (2, 1, 1), "ddpg": (1, 1, 1), "sac": (2, 2, 2), "td3-bc": (2, 1, 1), "prdc": (2, 1, 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Updating:
     Attributes:
       agent: of `KINDS`; its settings are its defaults.
       obs, action: sizes; HalfCheetah's.
+      rows: transitions, too many for the caches.
       updates: in one measurement.
       repeats: measurements.
       workers: processes, one a core.
@@ -48,6 +51,7 @@ class Updating:
     agent: str = "td3"
     obs: int = 17
     action: int = 6
+    rows: int = 100_000
     updates: int = 400
     repeats: int = 3
     workers: int = 1
@@ -58,8 +62,11 @@ class Updating:
             raise UsageError(f"--agent: no {self.agent!r} here: {nearest(self.agent, KINDS)}")
 
     def settings(self) -> dict[str, Any]:
-        """The agent's settings: a ring too large for the caches, filled at random."""
-        return {"updates": self.updates, "buffer_size": 100_000, "learning_starts": 20_000}
+        """The agent's settings; a ring is filled in part, at random."""
+        if registry.agent(self.agent).data:
+            return {"updates": self.updates}
+        ring = {"buffer_size": self.rows, "learning_starts": self.rows // 5}
+        return {"updates": self.updates, **ring}
 
     def flops(self) -> float:
         """Of one update; see above."""
@@ -91,16 +98,21 @@ class Rates:
     share: Spread
 
 
-def measure(work: Updating) -> Rates:
-    """All processes at once; the matrix product right before and after each measurement."""
+def start(work: Updating) -> Crew:
+    """The processes; they serve `run` and `matmul`."""
     module = "rlsuite.bench.children.run_updates"
     order = {**vars(work), "settings": work.settings()}
     commands = [
         [sys.executable, "-m", module, json.dumps({**order, "seed": seed})]
         for seed in range(work.workers)
     ]
+    return Crew(commands, worker_environment("cpu"))
+
+
+def measure(work: Updating) -> Rates:
+    """All processes at once; the matrix product right before and after each measurement."""
     rates, ceilings = [], []
-    with Crew(commands, worker_environment("cpu")) as crew:
+    with start(work) as crew:
         crew.ready()
         for _ in range(work.repeats):
             before = sum(crew.release("matmul")[1])

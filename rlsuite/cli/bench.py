@@ -22,8 +22,14 @@ from rlsuite.errors import UsageError, nearest
 EXAMPLE = """what:
   ppo    16 seeds of PPO on CartPole: env steps/s per GFLOP/s of matrix product measured in the
          same run, and how many times faster than rivals, where these are installed
-  updates  gradient updates/s of a replay-based agent (td3, ddpg, sac) on HalfCheetah's sizes,
-         as a share of the matrix product measured in the same run
+  updates  gradient updates/s of an actor-critic (td3, ddpg, sac, td3-bc, prdc) on HalfCheetah's
+         sizes, as a share of the matrix product measured in the same run
+  replay  env steps/s of sac and td3 on Pendulum, a gradient step each, on the whole machine,
+         beside sbx's and rejax's where --rival-python has them
+  offline  gradient updates/s of td3-bc, iql, prdc and odice on the whole machine, beside d3rlpy's
+         and plain PyTorch's where --rival-python has them
+  neighbours  nearest-neighbour searches/s and memory of each backend, and PRDC's updates beside
+         TD3+BC's
   env    environments alone, with random actions
   physics  MuJoCo tasks with random actions: ours in a compiled scan, Gymnasium's vector env, and
          EnvPool where --rival-python has it
@@ -32,6 +38,7 @@ EXAMPLE = """what:
 example:
   rlsuite bench ppo
   rlsuite bench ppo --rival-python PYTHON --rivals purejaxrl=DIR,rejax --out bench.json
+  rlsuite bench offline --rival-python PYTHON --rivals d3rlpy,torch
 
 Rivals need a Python of their own (rejax 0.1.3 with gymnax 0.0.9). Each is run as it documents
 (seeds vmapped in one process, jax as it comes) and per core, as we run. Everybody has the same
@@ -41,19 +48,33 @@ settings, compiles before the clock starts, and only trains: no evaluation, no c
 def build_parser() -> Parser:
     """The options of `bench`."""
     parser = Parser(prog="rlsuite bench", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("what", help="ppo, updates, env, physics or start")
+    parser.add_argument(
+        "what", help="ppo, updates, replay, offline, neighbours, env, physics or start"
+    )
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each [3]")
     parser.add_argument("--workers", type=int, help="processes; default one a core")
     parser.add_argument("--out", type=Path, help="a JSON file of everything measured")
-    ppo = parser.add_argument_group("bench ppo")
+    ppo = parser.add_argument_group("bench ppo", "rivals also of bench replay and offline")
     ppo.add_argument("--seeds", type=int, default=16, help="[16]")
     ppo.add_argument("--total-steps", type=whole, default=131_072, help="of each seed [131072]")
     ppo.add_argument("--rival-python", type=Path, help="interpreter of the rivals' environment")
-    ppo.add_argument("--rivals", default="", help="purejaxrl=DIR,rejax or one of them")
+    ppo.add_argument(
+        "--rivals",
+        default="",
+        help="purejaxrl=DIR,rejax; bench offline: d3rlpy,torch; bench replay: sbx,rejax",
+    )
     ppo.add_argument("--ways", default=",".join(WAYS), help="rivals' ways of running [both]")
     updates = parser.add_argument_group("bench updates")
     updates.add_argument("--agent", default="td3", help="[td3]")
     updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
+    offline = parser.add_argument_group("bench offline")
+    offline.add_argument("--dataset", help="a name or path; default a random walk of 60,000 steps")
+    searches = parser.add_argument_group("bench neighbours", "also --updates")
+    searches.add_argument("--rows", type=whole, default=200_000, help="[200000]")
+    searches.add_argument("--states", type=int, default=17, help="entries of an observation [17]")
+    searches.add_argument("--actions", type=int, default=6, help="entries of an action [6]")
+    searches.add_argument("--batch", type=int, default=256, help="queries of a search [256]")
+    searches.add_argument("--neighbours", type=int, default=64, help="K of the table [64]")
     env = parser.add_argument_group("bench env")
     env.add_argument("--envs", help="comma-separated ids; default a few")
     physics = parser.add_argument_group("bench physics", "also --envs and --rival-python")
@@ -66,8 +87,10 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parse(build_parser(), argv, agent_flags=False)
     commands = {
-        "ppo": bench_ppo, "updates": bench_updates, "env": bench_env,
-        "physics": bench_physics, "start": bench_start,
+        "ppo": bench_ppo, "updates": bench_updates, "offline": bench_offline,
+        "replay": bench_replay,
+        "neighbours": bench_neighbours, "env": bench_env, "physics": bench_physics,
+        "start": bench_start,
     }  # fmt: skip
     if args.what not in commands:
         raise UsageError(f"no benchmark {args.what!r}: {nearest(args.what, commands)}")
@@ -130,6 +153,51 @@ def bench_updates(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     found = updates.measure(work)
     console.print(updates.table(found, work))
     return {"work": vars(work), "flops_per_update": work.flops(), **vars(found)}
+
+
+def bench_offline(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Offline agents' gradient steps and their rivals'."""
+    from rlsuite.bench import offline, race
+
+    python = args.rival_python
+    rivals = race.present(args.rivals, offline.RIVALS, python, console.print)
+    laps = []
+    with offline.racing(args.dataset, args.repeats, args.workers) as work:
+        for agent in offline.AGENTS:
+            entrants = race.contenders(work, agent, python, rivals)
+            laps += race.race(agent, entrants, work.repeats, console.print)
+    console.print(race.table(laps, offline.RIVALS, offline.title(work), "updates/s"))
+    told = {name: value for name, value in vars(work).items() if name not in ("dataset", "file")}
+    data = Path(work.dataset).name or "random walk"
+    return {"work": {"data": data, **told}, "laps": [vars(lap) for lap in laps]}
+
+
+def bench_replay(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Training with a replay, ours and theirs."""
+    from rlsuite.bench import race, replay
+
+    python = args.rival_python
+    rivals = race.present(args.rivals, replay.RIVALS, python, console.print)
+    work = replay.Working(repeats=args.repeats, workers=args.workers)
+    laps = []
+    for agent in replay.AGENTS:
+        entrants = race.contenders(work, agent, python, rivals)
+        laps += race.race(agent, entrants, work.repeats, console.print)
+    console.print(race.table(laps, replay.RIVALS, replay.title(work), "env steps/s"))
+    return {"work": vars(work), "laps": [vars(lap) for lap in laps]}
+
+
+def bench_neighbours(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Searches, and updates with and without one."""
+    from rlsuite.bench import neighbours
+
+    names = ("rows", "states", "actions", "batch", "neighbours", "repeats")
+    work = neighbours.Searching(**{name: getattr(args, name) for name in names})
+    searched = neighbours.search(work)
+    console.print(neighbours.search_table(searched, work))
+    updated = neighbours.update(args.updates, args.repeats, console.print)
+    console.print(neighbours.update_table(updated))
+    return {"work": vars(work), **vars(searched), "updates": vars(updated)}
 
 
 def bench_env(args: argparse.Namespace, console: Console) -> dict[str, Any]:

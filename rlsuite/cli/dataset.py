@@ -24,6 +24,7 @@ USAGE = """usage: rlsuite dataset COMMAND [--help]
   inspect    sizes, returns, normalised score, what is wrong; draw the returns
   convert    D4RL's HDF5 <-> Minari folder <-> npz; clip actions, leave out bad rows
   collect    record a new one with a trained policy, several, or at random
+  mix        one out of several, or of parts of them
 
 example:
   rlsuite dataset inspect pendulum-replay --figures ."""
@@ -43,17 +44,23 @@ COLLECT = """example:
     --policy runs/a/cells/1f0c.done --policy runs/a/cells/77ab.done
 
 TARGET is a folder in Minari's format. The same command goes on where it was stopped."""
-COMMANDS = ("inspect", "convert", "collect")
+MIX = """example:
+  rlsuite dataset mix data/hopper-medium-expert.hdf5 hopper-medium-v2 hopper-expert-v2
+  rlsuite dataset mix data/mixed.npz data/random.npz data/expert.npz:0.1
+
+TARGET ends in .hdf5 or .npz, or has no ending (a Minari folder). A share takes whole episodes."""
+COMMANDS = ("inspect", "convert", "collect", "mix")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Dispatch to inspect, convert or collect."""
+    """Dispatch to inspect, convert, collect or mix."""
     if not argv or argv[0] in ("-h", "--help"):
         print(USAGE)
         return 0
     if argv[0] not in COMMANDS:
         raise UsageError(f"no command 'dataset {argv[0]}': {nearest(argv[0], COMMANDS)}")
-    return {"inspect": inspect, "convert": convert, "collect": collect}[argv[0]](argv[1:])
+    commands = {"inspect": inspect, "convert": convert, "collect": collect, "mix": mix}
+    return commands[argv[0]](argv[1:])
 
 
 def _tools() -> Any:
@@ -131,4 +138,23 @@ def collect(argv: Sequence[str]) -> int:
         task = bar.add_task("", total=args.steps)
         rows = tools.collect(what, args.target, lambda n: bar.update(task, completed=n))
     console.print(f"{rows:,} steps of {args.env} -> {args.target}")
+    return 0
+
+
+def mix(argv: Sequence[str]) -> int:
+    """`rlsuite dataset mix`."""
+    parser = Parser(prog="rlsuite dataset mix", description=main.__doc__, epilog=MIX)
+    parser.add_argument("target", type=Path)
+    parser.add_argument(
+        "datasets", nargs="+", metavar="DATASET[:SHARE]", help="names, files or folders"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the episodes of a share [0]")
+    common.add_dataset_folder(parser)
+    args = parse(parser, argv, agent_flags=False)
+    common.use_dataset_folder(args)
+    tools = _tools()
+    taken = tools.mix([tools.parse(text) for text in args.datasets], args.target, args.seed)
+    for part in taken:
+        print(f"{part.rows:>10,} of {part.source.rows:,} steps of {part.source.name}")
+    print(f"{sum(part.rows for part in taken):>10,} steps -> {args.target}")
     return 0

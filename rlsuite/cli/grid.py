@@ -69,8 +69,7 @@ def main(argv: Sequence[str]) -> int:
         agents = {request.agent for request in requests}
         title, requests = grid.read(args.file, overrides | parse_sets(args.set, agents))
     cells = expand(requests)
-    name = args.file.parent.name if args.file.stem == "grid" else args.file.stem
-    folder = (args.out or Path("runs") / (name or "grid")).absolute()
+    folder = (args.out or Path("runs") / run_name(args.file)).absolute()
     if args.dry_run:
         for cell in cells:
             task = cell.data.name if cell.data else cell.env
@@ -93,6 +92,15 @@ def find(file: Path) -> Path:
     if str(file) not in known:
         raise UsageError(f"no grid file or experiment {str(file)!r}: {nearest(str(file), known)}")
     return known[str(file)].grid()
+
+
+def run_name(file: Path) -> str:
+    """What a grid's run folder is called: by its folder where it is 'grid.toml', by both where it
+    lies beside one, else by itself."""
+    parent = file.absolute().parent
+    if file.stem == "grid":
+        return parent.name or "grid"
+    return f"{parent.name}_{file.stem}" if (parent / "grid.toml").exists() else file.stem
 
 
 def parse_sets(items: Sequence[str], agents: set[str]) -> dict[str, Any]:

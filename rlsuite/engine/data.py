@@ -90,7 +90,7 @@ def shapes(agent: str, env: Any) -> Any:
 
 def task(env_id: str) -> str:
     """What an environment is called without simulator prefix and version: 'hopper'."""
-    return re.sub(r"^(mujoco|gym):|-v\d+$", "", env_id).lower()
+    return re.sub(r"^(mujoco|mjx|gym):|-v\d+$", "", env_id).lower()
 
 
 def check_fit(ref: DataRef, env: registry.EnvRow, options: Mapping[str, Any]) -> None:

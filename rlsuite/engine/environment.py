@@ -3,6 +3,10 @@
 On CPU jax 0.10 can hang without error: vmapped training scans, callbacks under vmap. One PJRT
 thread and the plain scheduler cure both, and one single-threaded worker per core is also the
 fastest way to run many seeds.
+
+jax 0.10.2 also computes some sums wrongly on CPU, silently: a sum over the product of an array that
+vmap maps and one that it does not, fused with what follows (`tests/engine/test_compiler.py`).
+Without that one fusion they are right.
 """
 
 from __future__ import annotations
@@ -13,7 +17,10 @@ import platform
 import subprocess
 from pathlib import Path
 
-CPU_FLAGS = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
+CPU_FLAGS = (
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false "
+    "--xla_cpu_experimental_ynn_fusion_type=-reduce"
+)
 
 
 def cache_folder() -> Path:

@@ -60,6 +60,7 @@ class Workers:
         self.count = count or (len(gpus) if self.device == "gpu" else cores())
         self.modules = modules
         self.folder: Path | None = None
+        self.stopping = False
         self.events: queue.Queue[tuple[int, Event]] = queue.Queue()
         self.processes = {slot: self._spawn(slot) for slot in range(self.count)}
 
@@ -153,7 +154,7 @@ class Workers:
         self._close(process)
         if code == 0:
             return
-        again = process.restarts < RESTARTS
+        again = process.restarts < RESTARTS and not self.stopping
         on_event(process.slot, {
             "event": "died", "code": code, "cell": process.cell, "restarted": again,
         })  # fmt: skip
@@ -178,7 +179,8 @@ class Workers:
                 process.heard = now
 
     def ask_to_stop(self) -> None:
-        """Workers commit what they have and end."""
+        """Workers commit what they have and end; one that dies meanwhile is not replaced."""
+        self.stopping = True
         for process in self.processes.values():
             process.popen.terminate()
 

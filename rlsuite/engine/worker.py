@@ -39,6 +39,7 @@ class Worker:
         self.provenance = provenance.collect()
         self.programs: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
+        self.prepared: dict[str, Any] = {}
         self.stopping = False
         self.parent = os.getppid()
         self.ran = 0
@@ -181,13 +182,18 @@ class Worker:
         return self.programs[cell.group]
 
     def _data(self, cell: Any, program: Any) -> Any:
-        """What a cell learns from, loaded once for all cells that learn from the same."""
+        """What a cell learns from: loaded once for all cells that learn from the same, prepared
+        once for those of one group."""
         if cell.data is None:
             return None
         if cell.data.hash not in self.data:
             self.data.clear()
+            self.prepared.clear()
             self.data[cell.data.hash] = load(cell.data, program.agent.env)
-        return self.data[cell.data.hash]
+        if cell.group not in self.prepared:
+            self.prepared.clear()
+            self.prepared[cell.group] = program.agent.prepare(self.data[cell.data.hash])
+        return self.prepared[cell.group]
 
 
 def describe(cell: Any) -> dict[str, Any]:

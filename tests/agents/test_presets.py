@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from ppo_tools import context
+from offline_tools import dataset_for
 
 from rlsuite import config, registry
+from rlsuite.engine.program import context
 from rlsuite.errors import UsageError
 
 # Where a preset lists no environments: one it was published for.
@@ -37,6 +38,15 @@ PUBLISHED_FOR_AGENT = {
     ("sac", "mdpo-authors"): "mujoco:Hopper-v4",
     ("ddpg", "ourddpg"): "mujoco:Hopper-v4",
     ("ddpg", "cleanrl"): "mujoco:Hopper-v4",
+    ("td3-bc", "authors"): "mujoco:Hopper-v4",
+    ("rebrac", "authors"): "mujoco:Hopper-v4",
+    ("a2pr", "authors"): "mujoco:Hopper-v4",
+    ("iql", "authors"): "mujoco:Hopper-v4",
+    ("iql", "corl"): "mujoco:Hopper-v4",
+    ("odice", "authors"): "mujoco:Hopper-v4",
+    ("bc", "bc"): "mujoco:Hopper-v4",
+    ("bc", "10-percent"): "mujoco:Hopper-v4",
+    ("cql", "corl"): "mujoco:Hopper-v4",
 }
 RUN = {
     "ppo": ("purejaxrl", "CartPole-v1"),
@@ -46,6 +56,14 @@ RUN = {
     "ddpg": ("sb3-zoo", "Pendulum-v1"),
     "sac": ("rejax", "CartPole-v1"),
     "mdpo-off": ("pendulum", "Pendulum-v1"),
+    "td3-bc": ("authors", "Pendulum-v1"),
+    "rebrac": ("authors", "Pendulum-v1"),
+    "a2pr": ("authors", "Pendulum-v1"),
+    "iql": ("authors", "Pendulum-v1"),
+    "odice": ("authors", "Pendulum-v1"),
+    "bc": ("10-percent", "Pendulum-v1"),
+    "cql": ("corl", "Pendulum-v1"),
+    "prdc": ("authors", "mujoco:Hopper-v4"),
 }
 CONTINUOUS = ("mujoco:", "brax:", "Pendulum", "MountainCarContinuous")
 PRESETS = [(row, name) for row in registry.agents().values() for name in row.load_presets()]
@@ -72,6 +90,13 @@ def build(row: registry.AgentRow, name: str, env_id: str) -> tuple[Any, int]:
     return row.load_config().from_mapping(settings), run["total_steps"]
 
 
+def made(row: registry.AgentRow, agent_config: Any, env: Any) -> tuple[Any, Any]:
+    """The agent and what it is given."""
+    agent = row.load_make()(env, agent_config)
+    data = agent.prepare(dataset_for(env)) if row.data else None
+    return agent, context(agent, agent_config, 1, data)
+
+
 @pytest.mark.parametrize(("row", "name"), PRESETS, ids=IDS)
 def test_every_set_is_a_configuration_with_a_budget(row, name):
     known = config.fields(row.load_config())
@@ -89,12 +114,18 @@ def test_every_set_is_a_configuration_with_a_budget(row, name):
 
 
 @pytest.mark.parametrize(("row", "name"), PRESETS, ids=IDS)
+def test_every_datasets_set_is_a_configuration_and_the_dataset_is_known(row, name):
+    for dataset in row.load_presets()[name].get("dataset", {}):
+        settings, _ = registry.resolve_preset(row, name, "", dataset)
+        row.load_config().from_mapping(settings)
+        assert dataset in registry.datasets()
+
+
+@pytest.mark.parametrize(("row", "name"), PRESETS, ids=IDS)
 def test_every_preset_traces(row, name):
     env_id = environments(row, name)[0]
     agent_config, _ = build(row, name, env_id)
-    env = stand_in(env_id)
-    agent = row.load_make()(env, agent_config)
-    ctx = context(agent_config, env)
+    agent, ctx = made(row, agent_config, stand_in(env_id))
     state = jax.eval_shape(agent.init, jax.random.key(0), ctx)
     after, _ = jax.eval_shape(agent.step, state, ctx)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(
@@ -106,12 +137,14 @@ def test_every_preset_traces(row, name):
 def test_one_preset_of_each_agent_runs(agent_name):
     row, (preset, env_id) = registry.agent(agent_name), RUN[agent_name]
     agent_config, _ = build(row, preset, env_id)
-    env = registry.make_env(env_id)
-    agent = row.load_make()(env, agent_config)
-    ctx = context(agent_config, env)
+    if row.data:
+        # Published networks, a few steps of them: an iteration of a hundred takes a minute.
+        agent_config = row.load_config().from_mapping({"updates": 4}, agent_config)
+    agent, ctx = made(row, agent_config, registry.make_env(env_id))
     state, step = jax.jit(agent.init)(jax.random.key(0), ctx), jax.jit(agent.step)
     state, report = step(step(state, ctx)[0], ctx)
-    assert int(state.counters.env_steps) == agent.prefill + 2 * agent.steps_per_iteration
+    acted = 0 if row.data else agent.prefill + 2 * agent.steps_per_iteration
+    assert int(state.counters.env_steps) == acted
     learned = jax.tree.leaves((agent.policy(state), report))
     assert all(np.isfinite(leaf).all() for leaf in learned)
 

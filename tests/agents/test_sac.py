@@ -175,10 +175,11 @@ def test_order(order):
     """Who sees whose result: each half is recomputed from what it should have seen."""
     core, ctx = core_of(order=order)
     learner, batch = started(core, ctx), batch_of()
-    value_key, actor_key = jax.random.split(KEY)
+    value_key, actor_key, penalty_key = jax.random.split(KEY, 3)
     new, _ = jax.jit(lambda it: soft.update(core, it, batch, KEY, ctx))(learner)
     actor = jax.jit(lambda it: soft.actor_phase(core, it, batch=batch, key=actor_key, ctx=ctx))
-    critic = jax.jit(lambda it: soft.value_step(core, it, batch=batch, key=value_key, ctx=ctx))
+    given = {"batch": batch, "key": value_key, "penalty_key": penalty_key, "ctx": ctx}
+    critic = jax.jit(lambda it: soft.value_step(core, it, **given))
     seen = learner.replace(values=new.values) if order == "critic_first" else learner
     assert_close(actor(seen)[0].policy, new.policy)
     seen = learner.replace(policy=new.policy) if order == "actor_first" else learner

@@ -152,9 +152,9 @@ def test_sweep_grid() -> None:
     assert grid.lost.tolist() == [[0, 0], [0, 1]]
 
 
-def test_one_swept_field_or_words_make_no_grid() -> None:
+def test_one_swept_field_or_sizes_make_no_grid() -> None:
     cells = [
-        cell(str(i), sweep=json.dumps({"agent.lr": 10.0**-i, "agent.net": f"net{i}"}))
+        cell(str(i), sweep=json.dumps({"agent.lr": 10.0**-i, "agent.hidden": [2**i]}))
         for i in range(3)
     ]
     assert sweep.grids(scores.final(frames(cells, rows("0", [1.0])))) == []

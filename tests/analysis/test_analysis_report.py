@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -21,6 +22,7 @@ from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.heatmap import field_text, is_log_spaced, tick_labels
 from rlsuite.analysis.reference import spread
 from rlsuite.analysis.selection import highlighted, some
+from rlsuite.analysis.sweep import grids
 from rlsuite.errors import UsageError
 
 
@@ -252,12 +254,34 @@ def test_heat_map_texts() -> None:
     assert tick_labels([1e-4, 3e-4, 1e-3]) == ["1e-4", "3e-4", "1e-3"]
     assert tick_labels([0.9, 0.99, 0.999]) == ["0.9", "0.99", "0.999"]
     assert tick_labels([0, 64, 128]) == ["0", "64", "128"]
+    assert tick_labels(["kl", "clip"]) == ["kl", "clip"]
     assert is_log_spaced([1e-4, 3e-4, 1e-3, 3e-3])
     assert not is_log_spaced([1.0, 2.0, 3.0])
     assert not is_log_spaced([0.0, 0.1, 1.0])
+    assert not is_log_spaced(["kl", "clip", "dpo"])
     assert field_text(123.4, 200.0, 0) == "123"
     assert field_text(1.234, 2.0, 3) == "1.23\n3 lost"
     assert field_text(float("nan"), 2.0, 2) == "–\n2 lost"
+
+
+def test_heat_map_of_names_and_numbers() -> None:
+    """Names are the rows, in the order of the sweep; a lost run leaves its field empty."""
+    fields = [("kl", 0.1, 4.0), ("kl", 0.0, 3.0), ("clip", 0.1, 2.0), ("clip", 0.0, None)]
+    scored = pl.DataFrame(
+        [
+            {
+                "agent": "ppo", "env": "e", "status": "done" if last else "nan", "last": last,
+                "sweep": json.dumps({"drift": drift, "coef": coef}),
+            }
+            for drift, coef, last in fields
+        ]
+    )  # fmt: skip
+    (grid,) = grids(scored)
+    assert (grid.x, grid.y) == ("coef", "drift")
+    assert (grid.x_values, grid.y_values) == ([0.0, 0.1], ["kl", "clip"])
+    np.testing.assert_array_equal(grid.iqm, [[3.0, 4.0], [np.nan, 2.0]])
+    np.testing.assert_array_equal(grid.lost, [[0, 0], [1, 0]])
+    figures.heatmap(grid).draw_without_rendering()
 
 
 def test_labels_are_moved_apart() -> None:

@@ -7,6 +7,8 @@ import time
 
 from rlsuite.bench.children.serve import serve
 
+CALLS: list[None] = []
+
 
 def hang() -> None:
     """Use no CPU for longer than any test waits."""
@@ -18,11 +20,23 @@ def die() -> None:
     sys.exit("out of luck")
 
 
+def rate() -> float:
+    """The first argument; the next time one more."""
+    CALLS.append(None)
+    return float(sys.argv[1]) + len(CALLS) - 1
+
+
 if __name__ == "__main__":
     if "print" in sys.argv:
         print("a rival prints what it likes")
     serve(
-        {"run": lambda: None, "number": lambda: float(sys.argv[1]), "hang": hang, "die": die},
+        {
+            "run": lambda: None,
+            "number": lambda: float(sys.argv[1]),
+            "rate": rate,
+            "hang": hang,
+            "die": die,
+        },
         compile_seconds=0.5,
         versions={"python": sys.version.split()[0]},
     )

@@ -25,6 +25,11 @@ from rlsuite.cli import bench, common, main
         (["env", "--envs", "CartPole-v9"], "did you mean"),
         (["ppo", "--out", "/nowhere/x.json"], "there is no folder"),
         (["updates", "--agent", "td4"], "did you mean 'td3'"),
+        (["offline", "--rivals", "d3rlp", "--rival-python", "x"], "did you mean 'd3rlpy'"),
+        (["offline", "--rivals", "torch"], "go together"),
+        (["replay", "--rivals", "sbxx", "--rival-python", "x"], "did you mean 'sbx'"),
+        (["offline", "--dataset", "pendulum-reply"], "did you mean 'pendulum-replay'"),
+        (["neighbours", "--states", "0"], "--states must be at least 1"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from rlsuite import registry
 from rlsuite.bench import updates
+from rlsuite.bench.children import walks
 from rlsuite.bench.children.run_updates import Noise, prepare
 from rlsuite.engine.program import context
 
@@ -39,11 +40,14 @@ def test_counted_flops_are_those_of_an_update(agent_name):
     work, row = updates.Updating(agent_name), registry.agent(agent_name)
     config: Any = row.load_config()()
     agent = row.load_make()(Noise(work.obs, work.action), config)
-    ctx = context(agent, config, 1)
+    data = agent.prepare(walks.dataset(100, work.obs, work.action, 0)) if row.data else None
+    ctx = context(agent, config, 1, data)
     state, batch = jax.eval_shape(
         lambda key: agent.collect(agent.init(key, ctx), ctx), jax.random.key(0)
     )
     traced = products(jax.make_jaxpr(agent.learn)(state, batch, ctx).jaxpr)
+    # An iteration of an offline agent is of many updates.
+    traced /= config.updates
     critics, judges, outputs = updates.KINDS[agent_name]
     a, c = sum(updates.layers(17, (256, 256), 6 * outputs)), 71_680
     first_a, first_c, obs_columns = 17 * 256, 23 * 256, 17 * 256
@@ -59,6 +63,15 @@ def test_counted_flops_are_those_of_an_update(agent_name):
 def test_the_formula_in_numbers():
     assert updates.Updating("td3").flops() == 413_466_624
     assert updates.layers(17, (256, 256), 6) == [4352, 65536, 1536]
+
+
+@pytest.mark.parametrize("agent_name", ["td3-bc", "prdc"])
+def test_a_measurement_of_an_offline_agent_runs(agent_name):
+    order = {
+        "agent": agent_name, "settings": {"updates": 2, "batch_size": 8, "hidden": [8]},
+        "obs": 3, "action": 2, "rows": 50, "seed": 0,
+    }  # fmt: skip
+    assert prepare(order)() is None
 
 
 def test_a_measurement_runs_and_refuses_what_is_not_finite():

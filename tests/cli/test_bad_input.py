@@ -129,6 +129,15 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "convert over something": (
         ["dataset", "convert", "{dir}/bad.hdf5", "{dir}/foreign"], ["foreign", "exists already"]
     ),
+    "mix of nothing": (
+        ["dataset", "mix", "{dir}/new.npz", "pendulum-reply"], ["'pendulum-replay'"]
+    ),
+    "mix over something": (
+        ["dataset", "mix", "{dir}/foreign", "pendulum-replay"], ["foreign", "exists already"]
+    ),
+    "mix of too much": (
+        ["dataset", "mix", "{dir}/new.npz", "pendulum-replay:1.5"], ["share", "at most 1", "1.5"]
+    ),
     "collect nothing": ([*COLLECT, "--steps", "0"], ["--steps", "at least 2"]),
     "collect how": ([*COLLECT, "--steps", "10", "--mode", "greed"], ["greedy", "'greed'"]),
     "collect by no policy": (

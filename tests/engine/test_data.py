@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from driving import drive
 from offline_tools import installed, pendulum_like, tiny
 from tiny import same_bits, tiny_cells
 
@@ -22,7 +23,7 @@ from rlsuite.engine import files, memory
 from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.data import DataRef, load
 from rlsuite.engine.program import Program, tree_bytes
-from rlsuite.engine.runner import Runner, Stopped
+from rlsuite.engine.runner import Runner
 from rlsuite.engine.spec import Request, expand
 from rlsuite.engine.store import Store
 from rlsuite.envs.datasets import npz
@@ -52,19 +53,12 @@ def cells(path: Path, seeds: int = 1, **changes: Any) -> list[Cell]:
     return expand([Request(**{**base, **changes})])
 
 
-def drive(cells: list[Cell], program: Program, folder: Path, stops: int | None = None) -> list[Any]:
-    """Run to the end, stopping after every `stops` chunks."""
-    store = Store(folder)
-    store.prepare(cells, [])
+def driven(
+    cells: list[Cell], program: Program, folder: Path, stops: int | None = None
+) -> list[Any]:
+    """Run to the end on the data that the cells name."""
     data = load(ref(cells[0]), program.agent.env)
-    while not all(store.is_done(cell.id) for cell in cells):
-        chunks = iter(range(1, stops or 10**9))
-        stop = lambda it=chunks: next(it, None) is None  # noqa: E731
-        try:
-            Runner(cells, program, store, {}, lambda *_: None, stop, data=data).run()
-        except Stopped:
-            continue
-    return [files.read_arrays(store.path(cell.id, "done")) for cell in cells]
+    return drive(cells, program, folder, stops, data)
 
 
 def ref(cell: Cell) -> DataRef:
@@ -94,8 +88,8 @@ def test_content_and_kind_are_the_identity(path: Path, tmp_path: Path) -> None:
 def test_stopping_and_resuming_changes_no_bit(path: Path, tmp_path: Path) -> None:
     asked = cells(path)
     program = Program.for_cell(asked[0])
-    [(whole, _)] = drive(asked, program, tmp_path / "whole")
-    [(parts, resumed)] = drive(asked, program, tmp_path / "parts", stops=1)
+    [(whole, _)] = driven(asked, program, tmp_path / "whole")
+    [(parts, resumed)] = driven(asked, program, tmp_path / "parts", stops=1)
     assert resumed["clock"]["resumes"] >= 2
     assert same_bits(whole, parts)
     assert program.traces == {"init": 1, "chunk": 1, "evaluate": 1}
@@ -112,8 +106,8 @@ def test_all_seeds_share_one_copy(path: Path, tmp_path: Path) -> None:
     large = data._replace(rows=jax.tree.map(lambda x: jnp.repeat(x, 50, 0), data.rows))
     needs = [memory.estimate(wide, asked[0], some).total for some in (data, large)]
     assert needs[1] - needs[0] == tree_bytes(large) - tree_bytes(data)
-    alone = drive(asked[1:2], wide, tmp_path / "alone")
-    together = drive(asked, wide, tmp_path / "together")
+    alone = driven(asked[1:2], wide, tmp_path / "alone")
+    together = driven(asked, wide, tmp_path / "together")
     assert same_bits(alone[0][0], together[1][0])
     # An argument of the program as it is, with no axis for the seeds.
     store = Store(tmp_path / "together")
@@ -150,7 +144,7 @@ def test_families_never_share_a_folder(path: Path, tmp_path: Path) -> None:
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no dataset": ({"datasets": [], "envs": ["Pendulum-v1"]}, "test-bc learns from a dataset.*try"),
-    "not for it": ({"agent": "td3"}, "td3 collects its own data.*test-bc"),
+    "not for it": ({"agent": "td3"}, "td3 collects its own data.*td3-bc"),
     "another task": ({"envs": ["MountainCarContinuous-v0"]}, "recorded on Pendulum-v1, not on"),
     "unknown": ({"datasets": ["pendulum-reply"]}, "did you mean 'pendulum-replay'"),
     "unknown environment first": ({"datasets": ["x"], "envs": ["Pendulm"]}, "'Pendulum-v1'"),

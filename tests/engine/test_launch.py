@@ -41,6 +41,20 @@ def test_a_silent_idle_worker_is_killed_restarted_and_given_up(
     assert not workers.processes
 
 
+def test_a_worker_that_dies_while_all_are_to_stop_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = workers_running(
+        f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER}", monkeypatch
+    )
+    workers.start(tmp_path)
+    workers.ask_to_stop()
+    workers.processes[0].popen.kill()
+    seen: list[tuple[str, Any]] = []
+    workers.follow(lambda slot, event: seen.append((event["event"], event.get("restarted"))))
+    assert seen == [("died", False)]
+
+
 def test_a_busy_silent_worker_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from driving import drive
 from tiny import same_bits, tiny_td3_cells
 
 from rlsuite import keys
 from rlsuite.engine import files, memory, tree
-from rlsuite.engine.cells import Cell
 from rlsuite.engine.program import Program, context
-from rlsuite.engine.runner import Runner, Stopped
-from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
 
@@ -24,23 +21,6 @@ from rlsuite.errors import UsageError
 def program() -> Program:
     """One compiled tiny TD3."""
     return Program.for_cell(tiny_td3_cells()[0])
-
-
-def drive(cells: list[Cell], program: Program, folder: Path, stops: int | None = None) -> list[Any]:
-    """Run to the end, stopping after every `stops` chunks; (arrays, meta) of each cell."""
-    store = Store(folder)
-    store.prepare(cells, [])
-    while not all(store.is_done(cell.id) for cell in cells):
-        chunks = iter(range(1, stops or 10**9))
-
-        def stop(it: Any = chunks) -> bool:
-            return next(it, None) is None
-
-        try:
-            Runner(cells, program, store, {}, lambda *_: None, stop).run()
-        except Stopped:
-            continue
-    return [files.read_arrays(store.path(cell.id, "done")) for cell in cells]
 
 
 def test_stopping_and_resuming_changes_no_bit(program: Program, tmp_path: Path) -> None:

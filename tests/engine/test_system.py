@@ -135,6 +135,7 @@ def test_twenty_starts_in_a_row_all_end(tmp_path: Path, cache: dict[str, str]) -
         assert len(results(tmp_path / str(start))) == 4
 
 
+@pytest.mark.slow
 def test_a_killed_wide_run_ends_as_an_undisturbed_one(
     tmp_path: Path, cache: dict[str, str]
 ) -> None:

@@ -25,8 +25,8 @@ from rlsuite.registry import EnvRow
 from rlsuite.types import Environment, EnvParams
 from rlsuite.vector import VectorState, VectorStep
 
-# brax is an extra with minutes to compile: see test_brax.
-ENVS = [row for row in ROWS if isinstance(row, EnvRow) and row.family != "brax"]
+# brax and MJX are an extra with minutes to compile: see test_brax and test_mjx.
+ENVS = [row for row in ROWS if isinstance(row, EnvRow) and row.family not in ("brax", "mjx")]
 # A value that each environment's option must accept, other than its default.
 OPTION_VALUES = {
     "Acrobot-v1": {"torque_noise_max": 0.5},

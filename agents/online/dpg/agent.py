@@ -22,6 +22,7 @@ def networks(
     policy_delay: int,
     smoothing: bool,
     pull: Pull | None = None,
+    shapes: tuple[mlp.Shape, mlp.Shape] | None = None,
 ) -> Core:
     """The core for an environment's spaces.
 
@@ -32,8 +33,9 @@ def networks(
       policy_delay: critic steps per actor and target step.
       smoothing: whether target actions carry noise.
       pull: what the actor is pulled toward; None: nothing.
+      shapes: layers of (actor, critic); None: as the configuration says.
     """
-    actor, critic = sizes(static)
+    actor, critic = shapes or sizes(static)
     obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
     return Core(
         mlp.deterministic_actor(actor, obs, size),

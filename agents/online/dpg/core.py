@@ -72,17 +72,18 @@ def update(
         core, learner, batch, (noise_key, term_key), ctx
     )
     x = steps.scene(core, learner, batch, next_action)
-    learner = learner.replace(
-        pull=core.pull.update(learner.pull, x, pull_key, ctx), updates=learner.updates + 1
-    )
+    pull, of_pull = core.pull.update(learner.pull, x, pull_key, ctx)
+    learner = learner.replace(pull=pull, updates=learner.updates + 1)
     move = partial(steps.actor_step, core, learner, x, actor_key, ctx)
     if core.policy_delay == 1:
-        moved, actor_loss = move()
+        moved, of_actor = move()
     else:
         due = learner.updates % core.policy_delay == 0
-        moved, actor_loss = jax.lax.cond(due, move, partial(steps.actor_rests, learner))
+        rest = partial(steps.actor_rests, learner, jax.eval_shape(move)[1])
+        moved, of_actor = jax.lax.cond(due, move, rest)
     return learner.replace(**moved._asdict()), {
         "loss/critic": metrics.mean(loss),
-        "loss/policy": actor_loss,
         "value/q": metrics.mean(q),
+        **of_pull,
+        **of_actor,
     }

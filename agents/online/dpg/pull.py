@@ -5,7 +5,8 @@ generative model's) and in what the target is charged for leaving the data:
 
   TD3+BC  `actor_loss`: `normalized(q1, alpha) + mean (action - batch.action)^2`.
   ReBRAC  `actor_loss`: the least of `x.q(...)` in place of Q1, squares summed over the action;
-          `critic_term`: beta_2 |next_action - next data action|^2, the latter in `batch.extra`.
+          `critic_term`: beta_2 |next_action - next data action|^2, the latter in `batch.extra`;
+          `lagged`.
   PRDC    `actor_loss`: as TD3+BC with the action of the nearest neighbour in `ctx.data`, looked up
           at stop_gradient(action).
   A2PR    `init`, `update`: V and VAE with optimisers of their own, trained on the critics just
@@ -24,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.metrics import Metrics
 from rlsuite.types import Context
 
 
@@ -50,16 +52,16 @@ def no_state(key: PRNGKeyArray, ctx: Context) -> PyTree:
     return ()
 
 
-def stand_still(state: PyTree, x: Scene, key: PRNGKeyArray, ctx: Context) -> PyTree:
+def stand_still(state: PyTree, x: Scene, key: PRNGKeyArray, ctx: Context) -> tuple[PyTree, Metrics]:
     """A pull that learns nothing."""
-    return state
+    return state, {}
 
 
 def ascend_q1(
     state: PyTree, action: Float[Array, "b d"], x: Scene, key: PRNGKeyArray, ctx: Context
-) -> Float[Array, ""]:
+) -> tuple[Float[Array, ""], Metrics]:
     """-mean Q1(s, mu(s)): Fujimoto et al., 2018, algorithm 1. Gradients reach `action`."""
-    return -x.q1(x.batch.obs, action).mean()
+    return -x.q1(x.batch.obs, action).mean(), {}
 
 
 def charge_nothing(
@@ -75,18 +77,21 @@ class Pull:
 
     Attributes:
       init: (key, ctx) -> state.
-      update: (state, scene, key, ctx) -> state: its own step, after the critics' and before the
-        actor's, in every update.
-      actor_loss: (state, action[b, d], scene, key, ctx) -> scalar, minimised in the actor; `action`
-        is mu(s) and carries the gradient.
+      update: (state, scene, key, ctx) -> (state, metrics): its own step, after the critics' and
+        before the actor's, in every update.
+      actor_loss: (state, action[b, d], scene, key, ctx) -> (scalar, metrics), minimised in the
+        actor; `action` is mu(s) and carries the gradient.
       critic_term: (state, next_action[b, d], batch, key, ctx) -> [b], subtracted from the next
         value that the critics' target bootstraps from.
+      lagged: whether the target actor follows the actor of before its step, as in ReBRAC's code;
+        the critics' targets always follow the critics of after theirs.
     """
 
     init: Callable[[PRNGKeyArray, Context], PyTree] = no_state
-    update: Callable[..., PyTree] = stand_still
-    actor_loss: Callable[..., Float[Array, ""]] = ascend_q1
+    update: Callable[..., tuple[PyTree, Metrics]] = stand_still
+    actor_loss: Callable[..., tuple[Float[Array, ""], Metrics]] = ascend_q1
     critic_term: Callable[..., Any] = charge_nothing
+    lagged: bool = False
 
 
 def normalized(q: Float[Array, " b"], alpha: float | Float[Array, ""]) -> Float[Array, ""]:

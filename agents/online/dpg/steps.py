@@ -86,14 +86,14 @@ class Moved(NamedTuple):
 
 def actor_step(
     core: Core, learner: Learner, x: Scene, key: PRNGKeyArray, ctx: Context
-) -> tuple[Moved, metrics.Mean]:
+) -> tuple[Moved, metrics.Metrics]:
     """Down the pull's loss in the actor; then both targets follow by tau."""
 
-    def objective(actor: PyTree) -> Float[Array, ""]:
+    def objective(actor: PyTree) -> tuple[Float[Array, ""], metrics.Metrics]:
         action = core.actor.apply(actor, x.batch.obs)
         return core.pull.actor_loss(learner.pull, action, x, key, ctx)
 
-    loss, grads = jax.value_and_grad(objective)(learner.actor)
+    (loss, report), grads = jax.value_and_grad(objective, has_aux=True)(learner.actor)
     tx, _ = optimizers(ctx)
     updates, opt = tx.update(grads, learner.actor_opt)
     actor = optax.apply_updates(learner.actor, updates)
@@ -101,15 +101,15 @@ def actor_step(
     moved = Moved(
         actor,
         opt,
-        follow(learner.actor_target, actor),
+        follow(learner.actor_target, learner.actor if core.pull.lagged else actor),
         follow(learner.critics_target, learner.critics),
     )
-    return moved, metrics.mean(loss)
+    return moved, {"loss/policy": metrics.mean(loss), **report}
 
 
-def actor_rests(learner: Learner) -> tuple[Moved, metrics.Mean]:
-    """Nothing moves, nothing is reported."""
+def actor_rests(learner: Learner, report: metrics.Metrics) -> tuple[Moved, metrics.Metrics]:
+    """Nothing moves; of what `report` would hold, nothing is reported."""
     still = Moved(
         learner.actor, learner.actor_opt, learner.actor_target, learner.critics_target
     )  # fmt: skip
-    return still, metrics.Mean(jnp.float32(0), jnp.float32(0))
+    return still, metrics.empty(report)

@@ -12,9 +12,26 @@ from rlsuite.engine.environment import available_memory, round_down
 from rlsuite.errors import UsageError
 from rlsuite.registry import EnvRow
 
+Init = Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"]
+
 
 @dataclass(frozen=True)
-class OffPolicyConfig(config.Config):
+class ActorCriticConfig(config.Config):
+    """Networks, minibatches and targets of agents that learn from stored transitions."""
+
+    batch_size: int = knob(256, "transitions in a minibatch", ge=1)
+    gamma: Traced[float] = knob(0.99, "discount", ge=0, le=1)
+    tau: Traced[float] = knob(0.005, "Polyak step of the target networks", gt=0, le=1)
+    adam_epsilon: Traced[float] = knob(1e-8, "Adam's denominator offset", gt=0)
+    hidden: tuple[int, ...] = knob((256, 256), "sizes of the actor's dense layers", ge=1)
+    critic_hidden: tuple[int, ...] = knob((), "the critics', if they differ", ge=1)
+    activation: Literal["relu", "tanh", "swish", "elu"] = knob("relu", "nonlinearity")
+    init: Init = knob("torch", "how weights start; torch: U(±1/sqrt(fan_in))")
+    critic_layer_norm: bool = knob(False, "LayerNorm in the critics' hidden layers")
+
+
+@dataclass(frozen=True)
+class OffPolicyConfig(ActorCriticConfig):
     """Base of the settings of agents that learn from a replay.
 
     An iteration takes num_envs x num_steps environment steps and `updates` gradient steps: the
@@ -25,12 +42,9 @@ class OffPolicyConfig(config.Config):
     num_envs: int = knob(1, "environments stepped together", ge=1)
     num_steps: int = knob(1, "steps of each environment between updates", ge=1)
     updates: int = knob(1, "gradient steps per iteration", ge=1)
-    batch_size: int = knob(256, "transitions in a minibatch", ge=1)
     buffer_size: int = knob(1_000_000, "transitions the replay holds", ge=1)
     learning_starts: int = knob(10_000, "environment steps before the first update", ge=0)
     prefill: Literal["uniform", "policy"] = knob("uniform", "who acts before the first update")
-    gamma: Traced[float] = knob(0.99, "discount", ge=0, le=1)
-    tau: Traced[float] = knob(0.005, "Polyak step of the target networks", gt=0, le=1)
     n_step: int = knob(1, "rewards summed before bootstrapping", ge=1)
     reward_scale: Traced[float] = knob(1.0, "constant factor on rewards", gt=0)
     time_limits: Literal["bootstrap", "terminal"] = knob(
@@ -38,14 +52,6 @@ class OffPolicyConfig(config.Config):
     )
     normalize_observations: bool = knob(False, "standardise observations by running statistics")
     observation_clip: Traced[float] = knob(10.0, "bound of standardised observations", gt=0)
-    adam_epsilon: Traced[float] = knob(1e-8, "Adam's denominator offset", gt=0)
-    hidden: tuple[int, ...] = knob((256, 256), "sizes of the actor's dense layers", ge=1)
-    critic_hidden: tuple[int, ...] = knob((), "the critics', if they differ", ge=1)
-    activation: Literal["relu", "tanh", "swish", "elu"] = knob("relu", "nonlinearity")
-    init: Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"] = knob(
-        "torch", "how weights start; torch: U(±1/sqrt(fan_in))"
-    )
-    critic_layer_norm: bool = knob(False, "LayerNorm in the critics' hidden layers")
     reset: Literal["full", "pool", "cached"] = knob("full", "where auto-reset takes states from")
     pool_size: int = knob(0, "states kept by the 'pool' reset; 0 = num_envs", ge=0)
 

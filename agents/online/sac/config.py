@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.online.soft.config import SoftConfig
+from rlsuite.agents.online.soft.config import SoftConfig, TemperatureConfig
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 from rlsuite.registry import EnvRow
 
 
 @dataclass(frozen=True)
-class Config(SoftConfig):
+class Config(TemperatureConfig, SoftConfig):
     """Soft Actor-Critic Algorithms and Applications (Haarnoja et al., 2018, arXiv 1812.05905);
     discrete actions: Christodoulou, 2019, arXiv 1910.07207.
 
@@ -22,15 +22,6 @@ class Config(SoftConfig):
     [-1, 1]. Defaults are the paper's; ln sigma is squashed as in CleanRL.
     """
 
-    temperature: Literal["learned", "fixed"] = knob("learned", "who sets alpha")
-    alpha: Traced[float] = knob(1.0, "the entropy's weight; where a learned one starts", gt=0)
-    temperature_learning_rate: Traced[float] = knob(3e-4, "Adam step size of ln alpha", gt=0)
-    temperature_loss: Literal["alpha", "log_alpha"] = knob(
-        "alpha", "what multiplies the entropy's distance; log_alpha as in SB3"
-    )
-    target_entropy_scale: Traced[float] = knob(
-        1.0, "continuous: the target entropy is -scale x number of actions, of actions in [-1, 1]"
-    )
     target_entropy_ratio: Traced[float] = knob(
         0.98, "discrete: the target entropy is ratio x ln(number of actions)", ge=0, le=1
     )

@@ -1,1 +1,2 @@
-"""What SAC and MDPO off-policy share: a soft actor-critic with a slot for what the policy pays."""
+"""What SAC, MDPO off-policy and CQL share: a soft actor-critic with a slot for what policy and
+critics pay."""

@@ -1,18 +1,18 @@
-"""Settings of every agent on the soft core."""
+"""Settings of every agent on the soft core, online or on a dataset."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.online.off_policy.config import OffPolicyConfig
+from rlsuite.agents.online.off_policy.config import ActorCriticConfig, OffPolicyConfig
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 
 
 @dataclass(frozen=True)
-class SoftConfig(OffPolicyConfig):
-    """Settings that SAC and MDPO off-policy share: networks, critics and the order of steps."""
+class SoftCoreConfig(ActorCriticConfig):
+    """Settings of the soft core itself: networks, critics and the order of steps."""
 
     learning_rate: Traced[float] = knob(3e-4, "the actor's Adam step size", gt=0)
     critic_learning_rate: Traced[float] = knob(3e-4, "the critics' Adam step size", gt=0)
@@ -40,3 +40,23 @@ class SoftConfig(OffPolicyConfig):
                 f"agent.log_std_min {self.log_std_min:g} is not below agent.log_std_max "
                 f"{self.log_std_max:g}: try -5 and 2"
             )
+
+
+@dataclass(frozen=True)
+class SoftConfig(SoftCoreConfig, OffPolicyConfig):
+    """Base of the settings of agents on the soft core that learn from a replay."""
+
+
+@dataclass(frozen=True)
+class TemperatureConfig(ActorCriticConfig):
+    """SAC's temperature. Entropies are those of actions in [-1, 1]."""
+
+    temperature: Literal["learned", "fixed"] = knob("learned", "who sets alpha")
+    alpha: Traced[float] = knob(1.0, "the entropy's weight; where a learned one starts", gt=0)
+    temperature_learning_rate: Traced[float] = knob(3e-4, "Adam step size of ln alpha", gt=0)
+    temperature_loss: Literal["alpha", "log_alpha"] = knob(
+        "alpha", "what multiplies the entropy's distance; log_alpha as in SB3"
+    )
+    target_entropy_scale: Traced[float] = knob(
+        1.0, "continuous: the target entropy is -scale x number of actions, of actions in [-1, 1]"
+    )

@@ -1,7 +1,8 @@
 """Soft actor-critic: what SAC and MDPO off-policy share.
 
 An agent on this core says by a `Regularizer` what its policy pays for being what it is. SAC's pays
-alpha ln pi(a|s), its distance from the uniform policy; MDPO's also pays for leaving an older self.
+alpha ln pi(a|s), its distance from the uniform policy; MDPO's also pays for leaving an older self;
+CQL's critics pay for valuing actions that are not in the data.
 """
 
 from __future__ import annotations
@@ -50,15 +51,37 @@ def entropy_charge(soft: Soft, alpha: Float[Array, ""], ctx: Context) -> Float[A
     return alpha * soft.log_prob
 
 
+def no_penalty(
+    state: PyTree,
+    critics: PyTree,
+    q: Float[Array, "n b"],
+    actor: PyTree,
+    batch: Batch,
+    key: PRNGKeyArray,
+    ctx: Context,
+) -> tuple[Any, PyTree]:
+    """Critics that only regress."""
+    return 0.0, ()
+
+
+def nothing_learned(state: PyTree, seen: PyTree, ctx: Context) -> tuple[PyTree, Metrics]:
+    """A regularizer that learns nothing from its penalty."""
+    return state, {}
+
+
 @dataclass(frozen=True)
 class Regularizer:
-    """What the policy pays; the default is SAC's.
+    """What the policy pays, and what the critics pay beside their regression; the default is SAC's.
 
     Attributes:
       init: actor -> state of its own.
       policy: (state, soft, obs, alpha, ctx) -> [b], in the actor's loss beside -Q.
       value: (soft, alpha, ctx) -> [b], subtracted from the value that bootstraps.
       refresh: (state, actor, updates) -> state, after every gradient step.
+      penalty: (state, critics, q[n, b] of the data's actions, actor, batch, key, ctx) ->
+        (scalar, seen), added to the critics' loss; differentiated in the critics.
+      learn: (state, seen, ctx) -> (state, metrics), what it makes of its penalty, after that step.
+      backup: (kind, actor, critics, obs, key) -> `Soft`, what a target bootstraps from.
     """
 
     init: Callable[[PyTree], PyTree] = lambda actor: ()
@@ -67,6 +90,9 @@ class Regularizer:
     )
     value: Callable[..., Float[Array, " b"]] = entropy_charge
     refresh: Callable[..., PyTree] = lambda state, actor, updates: state
+    penalty: Callable[..., tuple[Any, PyTree]] = no_penalty
+    learn: Callable[..., tuple[PyTree, Metrics]] = nothing_learned
+    backup: Callable[..., Soft] = lambda kind, *at: kind.expect(*at)
 
 
 class Core(NamedTuple):
@@ -130,9 +156,10 @@ def update(
     core: Core, learner: Learner, batch: Batch, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Learner, Metrics]:
     """A critic step, every `actor_period`-th time an actor phase, then the target's Polyak step."""
-    value_key, actor_key = jax.random.split(key)
+    # Of a partitionable generator the first keys of a split do not depend on how many there are.
+    value_key, actor_key, penalty_key = jax.random.split(key, 3)
     learner = learner.replace(updates=learner.updates + 1)
-    values = partial(value_step, core, batch=batch, key=value_key, ctx=ctx)
+    values = partial(value_step, core, batch=batch, key=value_key, penalty_key=penalty_key, ctx=ctx)
     policy = partial(actor_phase, core, batch=batch, key=actor_key, ctx=ctx)
     if core.static.order == "critic_first":
         learner, of_values = values(learner)
@@ -152,23 +179,36 @@ def update(
 
 
 def value_step(
-    core: Core, learner: Learner, *, batch: Batch, key: PRNGKeyArray, ctx: Context
+    core: Core,
+    learner: Learner,
+    *,
+    batch: Batch,
+    key: PRNGKeyArray,
+    penalty_key: PRNGKeyArray,
+    ctx: Context,
 ) -> tuple[Learner, Metrics]:
-    """Q_i(s, a) toward r + discount V(s'); with a value network, V(s) toward min Q - charge too."""
+    """Q_i(s, a) toward r + discount V(s'), and down the regularizer's penalty; with a value
+    network, V(s) toward min Q - charge too."""
     y, v_target = targets(core, learner, batch, key, ctx)
 
-    def objective(values: tuple[PyTree, PyTree]) -> tuple[Float[Array, ""], Array]:
+    def objective(values: tuple[PyTree, PyTree]) -> tuple[Float[Array, ""], tuple[Array, PyTree]]:
         q = core.kind.taken(values[0], batch.obs, batch.action)
         loss = losses.critic_loss(q, y)
         if v_target is not None:
             v = core.kind.value.apply(values[1], batch.obs)
             loss = loss + losses.critic_loss(v[None], v_target)
-        return loss, q
+        penalty, seen = core.regularizer.penalty(
+            learner.rule, values[0], q, learner.policy.actor, batch, penalty_key, ctx
+        )
+        return loss + penalty, (q, seen)
 
-    (loss, q), grads = jax.value_and_grad(objective, has_aux=True)(learner.values)
+    (loss, (q, seen)), grads = jax.value_and_grad(objective, has_aux=True)(learner.values)
     updates, opt = adam(ctx, ctx.hp.critic_learning_rate).update(grads, learner.values_opt)
-    learner = learner.replace(values=optax.apply_updates(learner.values, updates), values_opt=opt)
-    return learner, {"loss/critic": metrics.mean(loss), "value/q": metrics.mean(q)}
+    rule, of_penalty = core.regularizer.learn(learner.rule, seen, ctx)
+    values = optax.apply_updates(learner.values, updates)
+    learner = learner.replace(values=values, values_opt=opt, rule=rule)
+    report: Metrics = {"loss/critic": metrics.mean(loss), "value/q": metrics.mean(q)}
+    return learner, {**report, **of_penalty}
 
 
 def targets(
@@ -193,7 +233,7 @@ def soft_value(
     core: Core, learner: Learner, critics: PyTree, obs: Array, key: PRNGKeyArray, ctx: Context
 ) -> Float[Array, " b"]:
     """min Q(s, a) less what the policy pays, a ~ pi; constant."""
-    soft = core.kind.expect(learner.policy.actor, critics, obs, key)
+    soft = core.regularizer.backup(core.kind, learner.policy.actor, critics, obs, key)
     alpha = temperature(core, learner.policy, ctx)
     return losses.soft_value(soft.q, core.regularizer.value(soft, alpha, ctx))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import jax
@@ -13,10 +14,16 @@ from gymnasium import spaces
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rlsuite import keys, metrics, registry
+from rlsuite.bench.children import walks
 from rlsuite.bench.children.matmul import flops_meter
-from rlsuite.bench.children.serve import serve
+from rlsuite.bench.children.serve import per_second, serve, versions
+from rlsuite.dataset import Dataset
+from rlsuite.engine import data as engine_data
 from rlsuite.engine.program import context
 from rlsuite.types import TimeStep
+
+# Of the data, which all seeds share.
+DATA_SEED = 0
 
 
 class Noise:
@@ -44,12 +51,21 @@ class Noise:
         return state, TimeStep(obs, action[0], never, never, {})
 
 
+def data_of(order: dict[str, Any]) -> Dataset:
+    """The dataset that an order names, or the random walk."""
+    if spec := order.get("dataset"):
+        ref = engine_data.resolve("dataset", spec)
+        return engine_data.load(ref, registry.make_env(ref.env))
+    return walks.dataset(order["rows"], order["obs"], order["action"], DATA_SEED)
+
+
 def prepare(order: dict[str, Any]) -> Any:
     """A function that takes `updates` gradient steps, compiled."""
     row = registry.agent(order["agent"])
     config = row.load_config().from_mapping(order["settings"])
     agent = row.load_make()(Noise(order["obs"], order["action"]), config)
-    ctx = context(agent, config, 1)
+    data = agent.prepare(data_of(order)) if row.data else None
+    ctx = context(agent, config, 1, data)
     state = jax.jit(agent.init)(keys.root(order["seed"]), ctx)
     state, batch = jax.jit(agent.collect)(state, ctx)
     learn = jax.jit(agent.learn, donate_argnums=0).lower(state, batch, ctx).compile()
@@ -65,9 +81,15 @@ def prepare(order: dict[str, Any]) -> Any:
 
 
 def main(argv: list[str]) -> None:
-    """Compile, then serve `run` and `matmul`."""
+    """Compile, then serve `run`, `rate` and `matmul`."""
     order = json.loads(argv[0])
-    serve({"run": prepare(order), "matmul": flops_meter(order["matmul_seconds"])})
+    start = time.perf_counter()
+    run = prepare(order)
+    facts = {
+        "compile_seconds": time.perf_counter() - start, "versions": versions(["jax", "jaxlib"])
+    }  # fmt: skip
+    rate = per_second(run, order["updates"], order.get("seconds", 1.0))
+    serve({"run": run, "rate": rate, "matmul": flops_meter(order["matmul_seconds"])}, **facts)
 
 
 if __name__ == "__main__":

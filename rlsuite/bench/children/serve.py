@@ -27,6 +27,36 @@ def serve(commands: Mapping[str, Callable[[], Any]], **facts: Any) -> None:
         emit("done", seconds=time.perf_counter() - start, value=value)
 
 
+def per_second(run: Callable[[], Any], count: int, seconds: float) -> Callable[[], float]:
+    """A function that calls `run`, which does `count` of something, until that many seconds are
+    over, and says how many it did in a second."""
+
+    def measure() -> float:
+        start, calls, taken = time.perf_counter(), 0, 0.0
+        while taken < seconds:
+            run()
+            calls += 1
+            taken = time.perf_counter() - start
+        return calls * count / taken
+
+    return measure
+
+
+def serve_rate(
+    prepare: Callable[[dict[str, Any]], tuple[Callable[[], Any], int]], packages: Sequence[str]
+) -> None:
+    """Serve `rate` for the order on the command line.
+
+    Args:
+      prepare: order -> what is timed, compiled and warm, and how much one call of it does.
+      packages: whose versions are told.
+    """
+    order, start = json.loads(sys.argv[1]), time.perf_counter()
+    rate = per_second(*prepare(order), order["seconds"])
+    compiled = time.perf_counter() - start
+    serve({"rate": rate}, compile_seconds=compiled, versions=versions(packages))
+
+
 def emit(event: str, **values: Any) -> None:
     """One event for the parent, a JSON object a line."""
     sys.stdout.write(json.dumps({"event": event, **values}) + "\n")

@@ -1,0 +1,1 @@
+"""Agents that learn from a dataset and never act while they learn."""

@@ -1,0 +1,44 @@
+"""Which rows %BC learns from."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from rlsuite.dataset import Dataset
+
+
+def best_trajectories(fraction: float, discount: float, data: Dataset) -> Dataset:
+    """The data of which only rows of the best trajectories may be drawn.
+
+    Args:
+      fraction: of the trajectories; rounded down, but at least one is kept.
+      discount: of the returns that order them. Of equal returns the earlier trajectory is better.
+      data: its rewards are taken as recorded.
+    """
+    if fraction == 1.0:
+        return data
+    reward, episode = np.asarray(data.rows.reward, np.float64), np.asarray(data.rows.episode)
+    number, returns = discounted_returns(reward, episode, discount)
+    # A hair more, so that 0.29 of 100 is 29.
+    keep = max(1, int(fraction * len(returns) + 1e-9))
+    best = np.argsort(-returns, kind="stable")[:keep]
+    return data._replace(kept=jnp.asarray(np.flatnonzero(np.isin(number, best)), jnp.int32))
+
+
+def discounted_returns(
+    reward: Float[np.ndarray, " n"], episode: Int[np.ndarray, " n"], discount: float
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " t"]]:
+    """(the trajectory of each row, sum_t discount^t r_t of each trajectory).
+
+    Args:
+      reward: [n], of rows in the order they were recorded.
+      episode: [n]; a trajectory is a stretch of rows with the same number.
+      discount: in [0, 1].
+    """
+    first = np.diff(episode, prepend=episode[:1] - 1) != 0
+    starts = np.flatnonzero(first)
+    number = np.cumsum(first) - 1
+    time = np.arange(len(reward)) - starts[number]
+    return number, np.add.reduceat(reward * discount**time, starts)

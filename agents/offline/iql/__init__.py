@@ -1,0 +1,16 @@
+"""Implicit Q-Learning (Kostrikov et al., 2022). `Config` loads no jax; `make` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlsuite import lazy
+from rlsuite.agents.offline.iql.config import Config
+
+if TYPE_CHECKING:
+    from rlsuite.agents.offline.iql.agent import make
+
+__all__ = ["Config", "make"]
+
+
+__getattr__ = lazy.attributes(__name__, {"make": f"{__name__}.agent"})

@@ -1,0 +1,16 @@
+"""ODICE (Mao et al., 2024). `Config` loads no jax; `make` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlsuite import lazy
+from rlsuite.agents.offline.odice.config import Config
+
+if TYPE_CHECKING:
+    from rlsuite.agents.offline.odice.agent import make
+
+__all__ = ["Config", "make"]
+
+
+__getattr__ = lazy.attributes(__name__, {"make": f"{__name__}.agent"})

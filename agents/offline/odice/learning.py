@@ -1,0 +1,110 @@
+"""ODICE's update: V by `gradients`, then weighted cloning."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from rlsuite import metrics, mlp, optim
+from rlsuite.agents.offline.cloning import learning as cloning
+from rlsuite.agents.offline.cloning.learning import Actor
+from rlsuite.agents.offline.odice import gradients
+from rlsuite.agents.offline.odice.divergences import DIVERGENCES
+from rlsuite.agents.offline.odice.gradients import Gradient
+from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.metrics import Metrics
+from rlsuite.mlp import Net
+from rlsuite.types import Context
+
+
+class Core(NamedTuple):
+    """The static pieces; `value` is an ensemble of one or two."""
+
+    static: Any
+    policy: Net
+    value: Net
+
+
+class Learner(struct.PyTreeNode):
+    """Policy, V, V's slow copy and optimiser, gradient steps so far."""
+
+    actor: Actor
+    value: PyTree
+    value_target: PyTree
+    value_opt: PyTree
+    updates: Int[Array, ""]
+
+
+def init(core: Core, key: PRNGKeyArray, ctx: Context) -> Learner:
+    """The target starts as a copy."""
+    actor_key, value_key = jax.random.split(key)
+    value = core.value.init(value_key)
+    return Learner(
+        actor=cloning.start(core.policy, actor_key, ctx),
+        value=value,
+        value_target=jax.tree.map(jnp.copy, value),
+        value_opt=optim.adam(0.0, eps=ctx.hp.adam_epsilon).init(value),
+        updates=jnp.int32(0),
+    )
+
+
+def update(
+    core: Core, learner: Learner, batch: Batch, key: PRNGKeyArray, ctx: Context
+) -> tuple[Learner, Metrics]:
+    """A step of V and its target, then of the policy with the residuals of before that step."""
+    found = gradient(core, learner, batch, ctx)
+    value, opt = cloning.move(
+        found.total, learner.value, learner.value_opt, ctx.hp.value_learning_rate, 0.0, ctx
+    )
+    weight = cloning_weight(core.static, found.residual, ctx)
+    actor, of_policy = cloning.step(
+        core.static, core.policy, learner.actor, batch, weight, learner.updates, ctx
+    )
+    learner = Learner(
+        actor=actor,
+        value=value,
+        value_target=mlp.polyak(learner.value_target, value, ctx.hp.tau),
+        value_opt=opt,
+        updates=learner.updates + 1,
+    )
+    return learner, {**report(core.static, found, weight, ctx), **of_policy}
+
+
+def gradient(core: Core, learner: Learner, batch: Batch, ctx: Context) -> Gradient:
+    """Of the kind the configuration names."""
+    f, value = DIVERGENCES[core.static.divergence], core.value.apply
+    here, there, lam = learner.value, learner.value_target, ctx.hp.odice_lambda
+    if core.static.gradient == "semi":
+        return gradients.semi(f, value, here, there, batch, lam)
+    if core.static.gradient == "true":
+        return gradients.true(f, value, here, batch, lam)
+    return gradients.orthogonal(f, value, here, there, batch, lam, ctx.hp.eta)
+
+
+def cloning_weight(static: Any, y: Float[Array, "n b"], ctx: Context) -> Float[Array, "n b"]:
+    """min(max(0, y), bound) as in the authors' code, or theory's min(f*'(y), bound)."""
+    f = DIVERGENCES[static.divergence]
+    weigh = f.repo_weight if static.weight == "repo" else f.slope
+    return jnp.minimum(weigh(y), ctx.hp.max_weight)
+
+
+def report(static: Any, found: Gradient, weight: Float[Array, "n b"], ctx: Context) -> Metrics:
+    """`value/stationarity` is mean f*'(y) less (1 - lambda)/lambda: 0 where a semi-gradient
+    rests. `policy/nonzero_weight` is the share of the data that is cloned at all."""
+    slope = DIVERGENCES[static.divergence].slope(found.residual)
+    lam = ctx.hp.odice_lambda
+    out: Metrics = {
+        "value/v": metrics.mean(found.v),
+        "value/residual": metrics.mean(found.residual),
+        "value/stationarity": metrics.mean(slope.mean() - (1 - lam) / lam),
+        "policy/weight": metrics.mean(weight),
+        "policy/nonzero_weight": metrics.mean((weight > 0).astype(jnp.float32)),
+    }
+    if static.gradient == "orthogonal":
+        out["value/projection"] = metrics.mean(found.coefficient)
+        out["value/gradient_cosine"] = metrics.mean(found.cosine)
+    return out

@@ -1,0 +1,107 @@
+"""PRDC as an agent: TD3's core, its actor pulled to its nearest neighbour's action."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from rlsuite import metrics
+from rlsuite.agents.offline.prdc.config import Config
+from rlsuite.agents.offline.pulled.agent import make as make_pulled
+from rlsuite.agents.online.dpg.pull import Pull, Scene, normalized
+from rlsuite.dataset import Dataset
+from rlsuite.metrics import Metrics
+from rlsuite.neighbours import cache, exact, keys, table
+from rlsuite.neighbours.keys import Found, Index
+from rlsuite.types import Agent, Context, Environment
+
+
+def make(env: Environment, config: Config) -> Agent:
+    """PRDC for a dataset of an environment with continuous actions.
+
+    Args:
+      env: what the data belongs to.
+      config: settings; traced fields are read from `ctx.hp`, not from here.
+    """
+    static = config.static()
+    pull = Pull(actor_loss=partial(actor_loss, static))
+    prepared = partial(prepare, static, config.standardize_epsilon)
+    return make_pulled("prdc", env, config, pull, prepared)
+
+
+def prepare(static: Any, epsilon: float, data: Dataset) -> Dataset:
+    """The data with its index in `extra`, and a table where the search is for one; on the host.
+
+    `epsilon` is only where the index starts from: `beta_of` says how a run's own differs.
+    """
+    mean, deviation = data.stats.obs_mean, jnp.ones_like(data.stats.obs_std)
+    if static.standardize:
+        deviation = data.stats.obs_std + jnp.float32(epsilon)
+    index = keys.index(data.rows.obs, data.rows.action, mean, deviation)
+    on_cpu = jax.default_backend() == "cpu"
+    if static.search == "table" or (static.search == "auto" and on_cpu):
+        index = cache.with_table(index, static.neighbours)
+    return data._replace(extra=index)
+
+
+def actor_loss(
+    static: Any,
+    state: PyTree,
+    action: Float[Array, "b d"],
+    x: Scene,
+    key: PRNGKeyArray,
+    ctx: Context,
+) -> tuple[Float[Array, ""], Metrics]:
+    """-lambda mean Q1(s, mu(s)) + mean (mu(s) - a_j)^2, lambda = alpha / mean|Q1|, where row j is
+    the nearest to (beta s, mu(s)): the authors' code. No gradient passes through j.
+
+    With `distance` "paper" the second term is mean d, d^2 = |beta (s - s_j)|^2 + |mu(s) - a_j|^2:
+    Ran et al., 2023, eq. 5.
+    """
+    loss, place = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha), x.batch.extra.place
+    found = nearest(static, action, place, ctx)
+    target = ctx.data.rows.action[found.place]
+    if static.distance == "code":
+        pulled = jnp.square(action - target).mean()
+    else:
+        pulled = reached(action - target, found.distance).mean()
+    apart = jnp.linalg.norm(jax.lax.stop_gradient(action) - x.batch.action, axis=-1)
+    return loss + pulled, {
+        "policy/distance": metrics.mean(pulled),
+        "policy/self_neighbour": metrics.mean((found.place == place).astype(jnp.float32)),
+        "policy/neighbour_distance": metrics.mean(found.distance),
+        "policy/self_distance": metrics.mean(apart),
+        "policy/certified": metrics.mean(found.certified.astype(jnp.float32)),
+    }
+
+
+def nearest(static: Any, action: Float[Array, "b d"], place: Array, ctx: Context) -> Found:
+    """The row nearest to each drawn row's state with this action. Everything is stop-gradiented."""
+    index = ctx.data.extra
+    # Nothing prepares the data of whoever calls `learn` by hand.
+    assert isinstance(index, Index), "data that went through agent.prepare"
+    arguments = index, keys.own(index, place), action, place, beta_of(static, index, ctx)
+    if index.table is None:
+        return exact.search(*arguments)
+    return table.search(*arguments, resolve=static.resolve)
+
+
+def beta_of(static: Any, index: Index, ctx: Context) -> Float[Array, " s"]:
+    """beta of each entry of a state, as the index has it divided: the index is shared by runs whose
+    `standardize_epsilon` may differ."""
+    if not static.standardize:
+        return jnp.broadcast_to(ctx.hp.beta, index.divisor.shape)
+    divisor = (ctx.data.stats.obs_std + ctx.hp.standardize_epsilon).reshape(-1)
+    return ctx.hp.beta * (index.divisor / divisor)
+
+
+def reached(apart: Float[Array, "b d"], distance: Float[Array, " b"]) -> Float[Array, " b"]:
+    """`distance`, whose square holds |apart|^2; its gradient in `apart`, which is 0 at 0."""
+    rest = jax.lax.stop_gradient(jnp.square(distance) - jnp.square(apart).sum(-1))
+    square = jnp.maximum(rest, 0) + jnp.square(apart).sum(-1)
+    positive = square > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)

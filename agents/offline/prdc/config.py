@@ -1,0 +1,41 @@
+"""PRDC's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlsuite.agents.offline.pulled.config import PulledConfig
+from rlsuite.config import Traced, knob
+from rlsuite.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Config(PulledConfig):
+    """Policy Regularization with Dataset Constraint for Offline Reinforcement Learning (Ran, Li,
+    Zhang, Zhang and Yu, 2023, arXiv 2306.06569).
+
+    TD3 whose actor regresses on the action of the dataset row nearest to (beta s, mu(s)), so that
+    it may copy what was done well in a *similar* state: alpha / mean|Q| x Q - mean (mu(s) - a_j)^2.
+    The larger beta, the nearer to TD3+BC; with beta 0 states do not matter. Look at
+    policy/self_neighbour: while it is 1 this is TD3+BC. Defaults are the authors'.
+    """
+
+    alpha: Traced[float] = knob(2.5, "weight of the scaled Q", ge=0)
+    beta: Traced[float] = knob(2.0, "weight of states against actions in distances", ge=0)
+    distance: Literal["code", "paper"] = knob(
+        "code", "what is regressed: mean square of action entries, or the distance as in the paper"
+    )
+    search: Literal["auto", "table", "exact"] = knob(
+        "auto", "over the nearest states, or all rows; auto: the table on a CPU, else exact"
+    )
+    neighbours: int = knob(64, "nearest states in the table of each row", ge=1)
+    resolve: int = knob(0, "unproved answers of the table searched exactly per minibatch", ge=0)
+
+    def check(self) -> None:
+        """No more answers can be searched again than there are."""
+        super().check()
+        if self.resolve > self.batch_size:
+            raise UsageError(
+                f"agent.resolve {self.resolve} is more than a minibatch has: try {self.batch_size}"
+            )

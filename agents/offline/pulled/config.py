@@ -1,0 +1,14 @@
+"""Settings of TD3 on a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlsuite.agents.offline.base.config import OfflineConfig
+from rlsuite.agents.online.dpg.config import TwinDelayedConfig
+
+
+@dataclass(frozen=True)
+class PulledConfig(OfflineConfig, TwinDelayedConfig):
+    """Base of the settings of TD3's offline relatives. `exploration_noise` matters only to who
+    goes on online."""

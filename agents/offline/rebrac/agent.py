@@ -1,0 +1,88 @@
+"""ReBRAC as an agent: TD3's core, its actor and its target charged for leaving the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from rlsuite import metrics, mlp
+from rlsuite.agents.offline.pulled.agent import make as make_pulled
+from rlsuite.agents.offline.rebrac.config import Config
+from rlsuite.agents.online.dpg.pull import Pull, Scene, normalized
+from rlsuite.agents.online.off_policy.state import Batch, sizes
+from rlsuite.metrics import Metrics
+from rlsuite.types import Agent, Context, Environment
+
+# How EDAC's networks start, and ReBRAC's after them.
+HIDDEN_BIAS, ACTOR_BOUND, CRITIC_BOUND = 0.1, 1e-3, 3e-3
+
+
+def make(env: Environment, config: Config) -> Agent:
+    """ReBRAC for a dataset of an environment with continuous actions.
+
+    Args:
+      env: what the data belongs to.
+      config: settings; traced fields are read from `ctx.hp`, not from here.
+    """
+    static: Any = config.static()
+    pull = Pull(
+        actor_loss=partial(actor_loss, static.normalize_q),
+        critic_term=critic_term,
+        lagged=static.target_lag,
+    )
+    return make_pulled("rebrac", env, config, pull, shapes=shapes(static))
+
+
+def shapes(static: Any) -> tuple[mlp.Shape, mlp.Shape]:
+    """Layers of (actor, critic): LayerNorm after the critics' activations, EDAC's small start."""
+    actor, critic = sizes(static)
+    critic = replace(critic, norm_place="after")
+    if static.small_start:
+        actor = replace(actor, hidden_bias=HIDDEN_BIAS, out_bound=ACTOR_BOUND)
+        critic = replace(critic, hidden_bias=HIDDEN_BIAS, out_bound=CRITIC_BOUND)
+    return actor, critic
+
+
+def actor_loss(
+    normalize_q: bool,
+    state: PyTree,
+    action: Float[Array, "b d"],
+    x: Scene,
+    key: PRNGKeyArray,
+    ctx: Context,
+) -> tuple[Float[Array, ""], Metrics]:
+    """mean (beta_1 |mu(s) - a|^2 - lambda min_i Q_i(s, mu(s))), lambda = 1 / mean|min_i Q_i|:
+    Tarasov et al., 2023, section 3, with the least critic and TD3+BC's scale as in their code.
+
+    Squares are summed over the action's entries; lambda is stop-gradiented, and 1 without
+    `normalize_q`.
+    """
+    q = x.q(x.batch.obs, action).min(0)
+    distance = squares(action, x.batch.action)
+    gain = normalized(q, 1.0) if normalize_q else -q.mean()
+    loss = gain + ctx.hp.actor_beta * distance.mean()
+    return loss, {"policy/distance": metrics.mean(distance)}
+
+
+def critic_term(
+    state: PyTree, next_action: Float[Array, "b d"], batch: Batch, key: PRNGKeyArray, ctx: Context
+) -> Float[Array, " b"]:
+    """beta_2 |a' - a'_data|^2, taken from the next value: Tarasov et al., 2023, section 3.
+
+    Squares are summed over the action's entries. Where the recording did nothing in s' there is no
+    charge: after a terminal it would be multiplied by a discount of 0 anyway; where a time limit
+    or the recording's end cut an episode the value of s' still counts, and nothing is known of
+    what the data would have done there. D4RL's view leaves such rows out, so that the authors'
+    code never meets one.
+    """
+    charge = squares(next_action, batch.extra.next_action)
+    return ctx.hp.critic_beta * jnp.where(batch.extra.next_valid, charge, 0.0)
+
+
+def squares(a: Float[Array, "b d"], b: Float[Array, "b d"]) -> Float[Array, " b"]:
+    """Squared distance, summed over the entries."""
+    return jnp.square(a - b).sum(-1)

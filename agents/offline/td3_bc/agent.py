@@ -1,0 +1,33 @@
+"""TD3+BC as an agent: TD3's core, its actor pulled to the data's action."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from rlsuite import metrics
+from rlsuite.agents.offline.pulled.agent import make as make_pulled
+from rlsuite.agents.offline.td3_bc.config import Config
+from rlsuite.agents.online.dpg.pull import Pull, Scene, normalized
+from rlsuite.metrics import Metrics
+from rlsuite.types import Agent, Context, Environment
+
+
+def make(env: Environment, config: Config) -> Agent:
+    """TD3+BC for a dataset of an environment with continuous actions.
+
+    Args:
+      env: what the data belongs to.
+      config: settings; traced fields are read from `ctx.hp`, not from here.
+    """
+    return make_pulled("td3-bc", env, config, Pull(actor_loss=actor_loss))
+
+
+def actor_loss(
+    state: PyTree, action: Float[Array, "b d"], x: Scene, key: PRNGKeyArray, ctx: Context
+) -> tuple[Float[Array, ""], Metrics]:
+    """-lambda mean Q1(s, mu(s)) + cloning mean (mu(s) - a)^2, lambda = alpha / mean|Q1|: Fujimoto
+    and Gu, 2021, eq. 3 and 5."""
+    loss = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha)
+    distance = jnp.square(action - x.batch.action).mean()
+    return loss + ctx.hp.cloning * distance, {"policy/distance": metrics.mean(distance)}

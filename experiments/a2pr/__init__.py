@@ -1,0 +1,1 @@
+"""A2PR's table on D4RL."""

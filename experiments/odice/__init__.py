@@ -1,0 +1,1 @@
+"""ODICE's table on D4RL."""

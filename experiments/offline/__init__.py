@@ -1,0 +1,1 @@
+"""Ten agents on datasets that are at hand."""

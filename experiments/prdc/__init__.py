@@ -1,0 +1,1 @@
+"""PRDC's table on D4RL."""

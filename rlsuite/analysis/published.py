@@ -1,0 +1,50 @@
+"""Where published scores lie against ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from rlsuite.analysis import scores, stats
+from rlsuite.analysis.frames import Frames
+from rlsuite.analysis.targets import Target
+
+_COLUMNS = {
+    "env": pl.String, "series": pl.String, "seeds": pl.Int64, "mean": pl.Float64,
+    "low": pl.Float64, "high": pl.Float64, "published_series": pl.String,
+    "published": pl.Float64, "published_is": pl.String, "source": pl.String,
+}  # fmt: skip
+
+
+def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
+    """Our mean final score with its 95 % bootstrap interval beside what was published, which is
+    mostly a mean too.
+
+    A published series is compared with ours of the same name, or with the only one on its task.
+
+    Returns:
+      env, series, seeds, mean, low, high, published_series, published, published_is (inside, above
+      or below our interval; unknown where a single seed gives none), source.
+    """
+    found = {s: e for s, e in scores.samples(scores.final(frames)).items() if e}
+    rows = []
+    for target in targets:
+        ours = [series for series, envs in found.items() if target.env in envs]
+        named = [series for series in ours if series == target.series]
+        for series in named or (ours if len(ours) == 1 else []):
+            x = stats.estimate(found[series][target.env], "mean")
+            rows.append((
+                target.env, series, x.n, x.value, x.low, x.high,
+                target.series, target.value, place(target.value, x), target.source,
+            ))  # fmt: skip
+    return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
+
+
+def place(value: float, ours: stats.Estimate) -> str:
+    """Where a number lies: inside, above or below an interval."""
+    if not ours.has_interval:
+        return "unknown"
+    if value > ours.high:
+        return "above"
+    return "below" if value < ours.low else "inside"

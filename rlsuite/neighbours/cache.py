@@ -1,0 +1,108 @@
+"""Tables kept on disk: built once for a dataset, a scaling and a K, whoever asks."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from rlsuite.engine import files
+from rlsuite.engine.environment import cache_folder
+from rlsuite.errors import UsageError
+from rlsuite.neighbours.build import HostTable, build
+from rlsuite.neighbours.keys import Index, Table, states
+
+# Part of a table's name: another way of building is another file.
+VERSION = 1
+# Tables of fewer rows take a moment to build and are not kept.
+SMALL = 5000
+# Whoever waits for another's table must use some processor time, or counts as hung.
+POLL_SECONDS = 0.05
+
+
+def with_table(index: Index, k: int) -> Index:
+    """The index with its table, from the disk or built now.
+
+    Raises:
+      UsageError: the cache folder cannot be written.
+    """
+    host = np.ascontiguousarray(np.asarray(states(index), np.float32))
+    found = build(host, k) if len(host) < SMALL else cached(host, k)
+    return index._replace(table=Table(jnp.asarray(found.places), jnp.asarray(found.radius)))
+
+
+def cached(host: Float[np.ndarray, "n s"], k: int, folder: Path | None = None) -> HostTable:
+    """The table of these states, built if no file has it. One process builds, others wait.
+
+    Args:
+      host: standardised states; their bytes are the file's name.
+      k: rows kept of each.
+      folder: default `cache_folder()/neighbours`.
+    """
+    path = (folder or cache_folder() / "neighbours") / name(host, k)
+    if (found := read(path, host, k)) is not None:
+        return found
+    with locked(path):
+        # Somebody may have built it while we waited.
+        if (found := read(path, host, k)) is not None:
+            return found
+        if path.exists():
+            tell(f"{path} is damaged and is built anew")
+        tell(f"building the table of {k} nearest states of {len(host):,} rows, once "
+             f"(kept in {path.parent})")  # fmt: skip
+        found = build(host, k, tell)
+        files.write_arrays(path, found._asdict(), {"version": VERSION})
+    return found
+
+
+def name(host: Float[np.ndarray, "n s"], k: int) -> str:
+    """The file of a table: a digest of what it is computed from."""
+    digest = hashlib.sha256(f"{VERSION} {k} {host.shape} {host.dtype}".encode())
+    digest.update(np.ascontiguousarray(host).data)
+    return f"{digest.hexdigest()[:24]}-k{k}.safetensors"
+
+
+def read(path: Path, host: Float[np.ndarray, "n s"], k: int) -> HostTable | None:
+    """The table in a file; None where there is none, or a damaged one."""
+    try:
+        arrays, _ = files.read_arrays(path)
+    except UsageError:
+        arrays = {}
+    rows = len(host)
+    good = set(arrays) == set(HostTable._fields)
+    good = good and arrays["places"].shape == (rows, min(k, rows))
+    return HostTable(arrays["places"], arrays["radius"]) if good else None
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else builds this table meanwhile; the lock of a process that is killed is free."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path.with_suffix(".lock"), "w")  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(
+            f"cannot keep a table of neighbours in {path.parent} ({error.strerror}): set "
+            "RLSUITE_CACHE"
+        ) from None
+    with file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(POLL_SECONDS)
+        yield
+
+
+def tell(line: str) -> None:
+    """To standard error: a worker's output is its parent's."""
+    print(f"neighbours: {line}", file=sys.stderr, flush=True)

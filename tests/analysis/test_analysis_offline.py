@@ -1,0 +1,87 @@
+"""Scores of runs on datasets: the normalised scale, the last ten, what choosing online costs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from synthetic import CELL_SCHEMA, PROVENANCE, ROW_SCHEMA, cell, rows
+
+from rlsuite.analysis import online, report, scores, tables
+from rlsuite.analysis.frames import Frames
+
+SCORES = {"a0": [0.0, 20.0], "a1": [0.0, 40.0], "b0": [0.0, 10.0], "b1": [0.0, 90.0]}
+UPDATES = json.dumps({**PROVENANCE, "budget_unit": "updates"})
+
+
+def frames(normalised: tuple[str, ...] = tuple(SCORES)) -> Frames:
+    """Two series of two seeds; returns are ten times the scores."""
+    cells = [
+        cell(name, series=name[0], agent=name[0], seed=int(name[1]), provenance=UPDATES)
+        for name in SCORES
+    ]
+    found = []
+    for name, values in SCORES.items():
+        found += rows(name, 10 * np.array(values), metric="eval/return")
+        if name in normalised:
+            found += rows(name, values, metric="eval/score")
+    return Frames(pl.DataFrame(found, schema=ROW_SCHEMA), pl.DataFrame(cells, schema=CELL_SCHEMA))
+
+
+def test_scores_are_normalised_where_every_run_has_them() -> None:
+    assert scores.return_metric(frames()) == "eval/score"
+    assert list(scores.final(frames())["last"]) == [20, 40, 10, 90]
+    assert scores.return_metric(frames(("a0", "a1", "b0"))) == "eval/return"
+    assert scores.return_metric(frames(())) == "eval/return"
+
+
+def test_the_tail_is_the_mean_of_the_last_ten() -> None:
+    twelve = Frames(
+        pl.DataFrame(rows("a0", np.arange(12.0), metric="eval/return"), schema=ROW_SCHEMA),
+        pl.DataFrame([cell("a0")], schema=CELL_SCHEMA),
+    )
+    [row] = scores.final(twelve).iter_rows(named=True)
+    assert (row["last"], row["tail"], row["best"]) == (11, np.arange(2.0, 12.0).mean(), 11)
+    assert tables.summary(twelve)["mean_tail"].item() == 6.5
+
+
+def test_the_expected_best_is_that_of_all_draws() -> None:
+    values = [3.0, -1.0, 7.0, 7.0]
+    for k in (1, 2, 3):
+        every = [max(drawn) for drawn in itertools.product(values, repeat=k)]
+        assert online.expected_best(values, [k])[0] == pytest.approx(np.mean(every))
+    assert online.expected_best(values, [500])[0] == pytest.approx(7.0)
+
+
+def test_a_lost_run_is_the_worst_policy() -> None:
+    assert online.expected_best([2.0, np.nan, 4.0], [1])[0] == pytest.approx(8 / 3)
+
+
+def test_series_stand_alone_and_sweeps_are_pooled() -> None:
+    found = online.table(frames())
+    assert found.filter(pl.col("k") == 1)["expected"].to_list() == [30.0, 50.0]
+    assert found.filter(pl.col("k") == 2)["expected"].to_list() == [35.0, 70.0]
+    swept = frames()
+    cells = swept.cells.with_columns(
+        sweep=pl.lit('{"agent.alpha": 1}'), agent=pl.lit("c"), series=pl.col("cell")
+    )
+    pooled = online.table(Frames(swept.rows, cells))
+    assert pooled["policies"].unique().to_list() == [4]
+    assert pooled["expected"][0] == 40.0
+
+
+def test_the_report_shows_it_for_datasets_only(tmp_path: Path) -> None:
+    page = report.write(frames(), tmp_path / "offline", "Offline").read_text()
+    assert "Choosing a policy online" in page
+    assert "references are 0 and 100" in page
+    assert (tmp_path / "offline" / "figures" / "online_cost.svg").exists()
+    assert pl.read_csv(tmp_path / "offline" / "online_cost.csv").height == 4
+    acted = frames()
+    cells = acted.cells.with_columns(provenance=pl.lit(json.dumps(PROVENANCE)))
+    page = report.write(Frames(acted.rows, cells), tmp_path / "online", "Online").read_text()
+    assert "Choosing a policy online" not in page
+    assert not (tmp_path / "online" / "online_cost.csv").exists()

@@ -1,0 +1,53 @@
+"""Published numbers beside ours: which series is meant, and where the number lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from synthetic import cell, frames, rows
+
+from rlsuite.analysis import published, report
+from rlsuite.analysis.frames import Frames
+from rlsuite.analysis.targets import Target
+
+
+def store() -> Frames:
+    """One series on Pong with four seeds, two on Chess, one of them with one seed."""
+    scores = {("Pong", "ppo"): [8, 10, 10, 12], ("Chess", "ppo"): [1, 1], ("Chess", "sac"): [5]}
+    cells, lines = [], []
+    for (env, series), values in scores.items():
+        for seed, value in enumerate(values):
+            name = f"{env}-{series}-{seed}"
+            cells.append(cell(name, env=env, series=series, seed=seed))
+            lines += rows(name, [0.0, float(value)])
+    return frames(cells, lines)
+
+
+def target(env: str, series: str, value: float) -> Target:
+    return Target(env, series, value, "a paper")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(10.5, "inside"), (30.0, "above"), (-3.0, "below")]
+)
+def test_where_a_published_number_lies(value: float, expected: str) -> None:
+    """The only series on a task is meant, whatever the publication called its own."""
+    [row] = published.table(store(), [target("Pong", "their PPO", value)]).iter_rows(named=True)
+    assert (row["series"], row["published_series"], row["seeds"]) == ("ppo", "their PPO", 4)
+    assert row["mean"] == 10.0
+    assert 8 <= row["low"] < 10 < row["high"] <= 12
+    assert row["published_is"] == expected
+
+
+def test_of_several_series_the_namesake_is_meant() -> None:
+    targets = [target("Chess", "sac", 5), target("Chess", "dqn", 5), target("Go", "ppo", 1)]
+    [row] = published.table(store(), targets).iter_rows(named=True)
+    assert (row["series"], row["published_is"]) == ("sac", "unknown")
+
+
+def test_the_report_writes_it_where_something_was_published(tmp_path: Path) -> None:
+    report.write(store(), tmp_path / "with", "With", [target("Pong", "PPO", 10)])
+    assert "a paper" in (tmp_path / "with" / "published.csv").read_text()
+    report.write(store(), tmp_path / "without", "Without")
+    assert not (tmp_path / "without" / "published.csv").exists()
