@@ -7,6 +7,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -121,6 +122,13 @@ def test_agents_import_downwards_and_from_their_own_folder(path):
         assert not below(module, "rlsuite.experiments"), module
         if below(module, "rlsuite.agents"):
             assert any(below(module, package) for package in (own, *shared)), module
+
+
+def test_no_two_test_modules_share_a_name():
+    """The tests are no package: pytest refuses the second of a name, but only in a whole run."""
+    names = [path.name for path in modules("tests") if path.name != "conftest.py"]
+    assert len(names) > 50
+    assert not [name for name, count in Counter(names).items() if count > 1]
 
 
 def run(code: str) -> str:
