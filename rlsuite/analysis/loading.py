@@ -12,7 +12,7 @@ import polars as pl
 from rlsuite.analysis.frames import CELL_COLUMNS, Frames
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.store import Store
+from rlsuite.engine.store import TABLES, Store
 from rlsuite.errors import UsageError
 
 ROW_SCHEMA = {
@@ -25,7 +25,6 @@ CELL_SCHEMA = {
     )
     for name in CELL_COLUMNS
 }
-COMPACT = ("rows.parquet", "cells.parquet")
 
 
 def load(folder: Path) -> Frames:
@@ -46,7 +45,7 @@ def load(folder: Path) -> Frames:
 
 def compact(folder: Path, frames: Frames) -> None:
     """Write rows.parquet and cells.parquet beside the cells; they can be made again."""
-    for name, table in zip(COMPACT, (frames.rows, frames.cells), strict=True):
+    for name, table in zip(TABLES, (frames.rows, frames.cells), strict=True):
         aside = folder / f".{name}.tmp"
         table.write_parquet(aside)
         aside.replace(folder / name)

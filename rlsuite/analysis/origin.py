@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from rlsuite.analysis.frames import Frames
-from rlsuite.engine import provenance
-from rlsuite.engine.store import Store
 
 
-def write(frames: Frames, folder: Path, into: Path) -> None:
-    """Write `provenance.json` of a run folder into the folder of its report."""
-    commands = [" ".join(provenance.portable(command)) for command in Store(folder).commands()]
-    text = json.dumps({"commands": commands, **summarize(frames)}, indent=1)
+def write(frames: Frames, commands: Sequence[str], into: Path) -> None:
+    """Write `provenance.json` of runs into the folder of their report."""
+    text = json.dumps({"commands": [*commands], **summarize(frames)}, indent=1)
     (into / "provenance.json").write_text(text + "\n")
 
 

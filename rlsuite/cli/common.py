@@ -111,23 +111,31 @@ def run_cells(
     workers = Workers(args.workers, args.device, modules(cells), args.vmap)
     outcome = execute(store, cells, workers, console, folder)
     if outcome.finished:
-        show(folder, title, console, into=None if args.no_report else folder)
+        show([folder], title, console, into=None if args.no_report else folder)
     console.print(describe(outcome, folder))
     return 0 if not outcome.left else 1
 
 
-def show(folder: Path, title: str, console: Console, into: Path | None) -> None:
-    """The table of a run folder, and its report in the folder `into`."""
-    from rlsuite.analysis import loading, tables, terminal
+def show(
+    folders: Sequence[Path], title: str, console: Console, into: Path | None, tables: bool = False
+) -> None:
+    """The table of some folders' runs, and their report in the folder `into`, where `tables` are
+    kept too if wanted."""
+    from rlsuite.analysis import loading, merging, terminal
+    from rlsuite.analysis.tables import summary
+    from rlsuite.engine.store import Store
 
-    loaded = loading.load(folder)
-    loading.compact(folder, loaded)
-    console.print(terminal.summary_table(tables.summary(loaded)))
+    loaded = merging.load(folders)
+    if len(folders) == 1 and Store(folders[0]).exists():
+        loading.compact(folders[0], loaded)
+    console.print(terminal.summary_table(summary(loaded)))
     if into is not None:
         from rlsuite.analysis import origin, report, targets
 
-        published = folder / "targets.csv"
-        drawn = targets.read(published) if published.exists() else None
+        published = [f / "targets.csv" for f in folders if (f / "targets.csv").exists()]
+        drawn = targets.read(published[0]) if published else None
         page = report.write(loaded, into, title, drawn)
-        origin.write(loaded, folder, into)
+        origin.write(loaded, merging.commands(folders), into)
+        if tables:
+            merging.keep(loaded, folders, into)
         console.print(f"report {page}\nfigures {page.parent / 'figures'}")

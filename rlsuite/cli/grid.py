@@ -11,7 +11,9 @@ from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
 from rlsuite.engine import grid
+from rlsuite.engine.cells import Cell
 from rlsuite.engine.spec import expand
+from rlsuite.engine.store import check_readable
 from rlsuite.errors import UsageError, nearest
 
 EXAMPLE = """example:
@@ -48,6 +50,10 @@ def build_parser() -> Parser:
     parser.add_argument("--seeds", help="override the seeds of every run")
     parser.add_argument("--total-steps", type=whole, help="override every budget")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, start none")
+    parser.add_argument(
+        "--without", type=Path, action="append", default=[], metavar="FOLDER",
+        help="leave out what this run folder, or the tables kept of one, has finished",
+    )  # fmt: skip
     common.add_dataset_folder(parser)
     common.add_execution_options(parser)
     return parser
@@ -68,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     if args.set:
         agents = {request.agent for request in requests}
         title, requests = grid.read(args.file, overrides | parse_sets(args.set, agents))
-    cells = expand(requests)
+    cells = missing(expand(requests), args.without)
     folder = (args.out or Path("runs") / run_name(args.file)).absolute()
     if args.dry_run:
         for cell in cells:
@@ -76,8 +82,28 @@ def main(argv: Sequence[str]) -> int:
             print(f"{cell.id}  {cell.series}  {task}  seed {cell.seed}  {cell.total_steps:,}")
         print(f"{len(cells)} runs in {len({c.group for c in cells})} programs -> {folder}")
         return 0
+    if not cells:
+        print("every run is finished in the folders of --without")
+        return 0
     targets = args.file.with_name("targets.csv")
     return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title, targets)
+
+
+def missing(cells: Sequence[Cell], folders: Sequence[Path]) -> list[Cell]:
+    """The runs that none of some folders has finished.
+
+    Raises:
+      UsageError: a folder holds neither runs nor tables.
+    """
+    if not folders:
+        return list(cells)
+    for folder in folders:
+        check_readable(folder)
+    # It loads polars, which a grid otherwise needs only at its end.
+    from rlsuite.analysis import merging
+
+    done = merging.finished([folder.absolute() for folder in folders])
+    return [cell for cell in cells if cell.id not in done]
 
 
 def find(file: Path) -> Path:

@@ -7,29 +7,34 @@ from pathlib import Path
 
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
+from rlsuite.engine.store import check_readable
 from rlsuite.errors import UsageError
 
 EXAMPLE = """example:
   rlsuite report runs/minatar
   rlsuite report runs/minatar --into results/ppo_minatar --title "PPO on MinAtar"
+  rlsuite report runs/monday runs/tuesday --into results/both --tables
+  rlsuite report results/both runs/wednesday --into results/both --tables
 
-Works on a folder whose runs are still under way."""
+Works on a folder whose runs are still under way. Of several folders a run counts once, where it
+came furthest. --tables keeps the numbers of every run in two small files, so that the folder is
+read like a run folder and can be added to when the runs themselves are gone."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
-    from rlsuite.engine.store import Store
-
     parser = Parser(prog="rlsuite report", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--title", help="default: the folder's name")
+    parser.add_argument("folder", type=Path, nargs="+", help="of runs, or of tables kept of them")
+    parser.add_argument("--title", help="default: the last folder's name")
     parser.add_argument("--into", type=Path, help="where to write; default the run folder")
+    parser.add_argument("--tables", action="store_true", help="keep every run's numbers there too")
     args = parse(parser, argv, agent_flags=False)
-    folder = args.folder.absolute()
-    store = Store(folder)
-    if not store.exists():
-        raise UsageError(f"{args.folder} is no run folder (no spec.json)")
-    store.cells()
-    into = (args.into or folder).absolute()
-    common.show(folder, args.title or folder.name, common.make_console(), into)
+    folders = [folder.absolute() for folder in args.folder]
+    if args.into is None and len(folders) > 1:
+        raise UsageError("several folders are given: say --into FOLDER for their report")
+    for folder in folders:
+        check_readable(folder)
+    into = (args.into or folders[0]).absolute()
+    title = args.title or folders[-1].name
+    common.show(folders, title, common.make_console(), into, args.tables)
     return 0

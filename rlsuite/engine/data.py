@@ -136,13 +136,21 @@ def check_families(refs: Iterable[DataRef | None]) -> None:
     Raises:
       UsageError: naming a dataset of each.
     """
+    check_one_family((ref.family, ref.name) for ref in refs if ref is not None)
+
+
+def check_one_family(named: Iterable[tuple[str, str]]) -> None:
+    """`check_families` of (family, dataset) pairs.
+
+    Raises:
+      UsageError: naming a dataset of each.
+    """
     first: dict[str, str] = {}
-    for ref in refs:
-        if ref is not None:
-            first.setdefault(ref.family, ref.name)
+    for family, name in named:
+        first.setdefault(family, name)
     if len(first) > 1:
-        named = " and ".join(f"{name} ({family})" for family, name in first.items())
+        both = " and ".join(f"{name} ({family})" for family, name in first.items())
         raise UsageError(
-            f"{named} cannot share a run folder, their scores do not compare: run "
+            f"{both} cannot share a run folder, their scores do not compare: run "
             "each family into a folder of its own"
         )

@@ -30,6 +30,8 @@ from rlsuite.engine.data import check_families
 from rlsuite.errors import UsageError
 
 VERSION = 1
+# What `rlsuite.analysis` makes of a folder's rows and cells.
+TABLES = ("rows.parquet", "cells.parquet")
 Rows = dict[str, list[tuple[int, float, float]]]
 
 
@@ -179,6 +181,18 @@ class Store:
     def fail(self, cell_id: str, error: str) -> None:
         """Note what a cell raised; its checkpoint stays."""
         files.write_json(self.path(cell_id, "failed"), {"error": error})
+
+
+def check_readable(folder: Path) -> None:
+    """Refuse what holds neither runs nor the tables kept of some, before polars is loaded.
+
+    Raises:
+      UsageError: so, or its spec is damaged.
+    """
+    if Store(folder).exists():
+        Store(folder).cells()
+    elif not all((folder / name).exists() for name in TABLES):
+        raise UsageError(f"{folder} is no run folder (no spec.json) and keeps no tables of one")
 
 
 def pack_rows(rows: Rows) -> dict[str, np.ndarray]:

@@ -82,6 +82,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "grid --set form": (["grid", "{dir}/grid.toml", "--set", "gamma"], ["agent.NAME=VALUE"]),
     "work on nothing": (["work", "{dir}/foreign"], ["no run folder"]),
     "report on nothing": (["report", "{dir}/nowhere"], ["no run folder"]),
+    "report of two nowhere": (["report", "{dir}/a", "{dir}/b"], ["say --into"]),
+    "grid without nothing": (
+        ["grid", "{dir}/grid.toml", "--without", "{dir}/nowhere"], ["nowhere", "no run folder"]
+    ),
     "evaluate nothing": (["evaluate", "{dir}/none.done"], ["none.done"]),
     "evaluate damaged": (["evaluate", "{dir}/file"], ["damaged"]),
     "list": (["list", "agent"], ["'agent'", "'agents'"]),

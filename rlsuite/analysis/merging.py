@@ -1,0 +1,93 @@
+"""Several run folders, or the tables kept of them, as one store.
+
+A study of many hours is run in parts: on several machines, or over nights that each start on a
+bare one. What is kept of a part is its run folder or, a hundred times smaller, its two tables
+(rows.parquet, cells.parquet) with provenance.json beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from rlsuite.analysis import loading
+from rlsuite.analysis.frames import Frames
+from rlsuite.engine import files, provenance
+from rlsuite.engine.data import check_one_family
+from rlsuite.engine.store import TABLES, Store, check_readable
+from rlsuite.errors import UsageError
+
+# Of two states of one run the later of this list counts.
+STATES = ("pending", "failed", "running", "nan", "done")
+FINISHED = ("nan", "done")
+
+
+def load(folders: Sequence[Path]) -> Frames:
+    """All rows and cells of some folders; of a run that several have, the one that came furthest
+    counts, of equals the first's.
+
+    Raises:
+      UsageError: a folder holds neither a run nor tables, a damaged file, datasets of several
+        families.
+    """
+    parts = [_load(folder) for folder in folders]
+    tagged = [f.cells.with_columns(part=pl.lit(i)) for i, f in enumerate(parts)]
+    # Where a run first stands, so that a part more does not shuffle the tables.
+    first = pl.col("place").min().over("cell")
+    cells = pl.concat(tagged).with_row_index("place").with_columns(first)
+    rank = pl.col("status").replace_strict(STATES, range(len(STATES)), return_dtype=pl.Int64)
+    order = cells.sort(rank, "part", descending=[True, False], maintain_order=True)
+    kept = order.unique("cell", keep="first", maintain_order=True).sort("place")
+    rows = pl.concat([f.rows.with_columns(part=pl.lit(i)) for i, f in enumerate(parts)])
+    rows = rows.join(kept.select("cell", "part"), on=["cell", "part"], maintain_order="left")
+    _check_families(kept)
+    return Frames(rows.drop("part"), kept.drop("part", "place"))
+
+
+def commands(folders: Sequence[Path]) -> list[str]:
+    """The command lines that made some folders, each once, without paths of the machine."""
+    told: list[str] = []
+    for folder in folders:
+        if Store(folder).exists():
+            told += [" ".join(provenance.portable(c)) for c in Store(folder).commands()]
+        elif (folder / "provenance.json").exists():
+            told += files.read_json(folder / "provenance.json")["commands"]
+    return list(dict.fromkeys(told))
+
+
+def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
+    """Write into a folder what `load` needs to read it again, and what was published."""
+    loading.compact(into, frames)
+    for folder in folders:
+        published = folder / "targets.csv"
+        if published.exists() and not (into / "targets.csv").exists():
+            shutil.copyfile(published, into / "targets.csv")
+
+
+def finished(folders: Sequence[Path]) -> set[str]:
+    """Ids of the runs that some folders have to their end."""
+    cells = load(folders).cells
+    return set(cells.filter(pl.col("status").is_in(FINISHED))["cell"])
+
+
+def _load(folder: Path) -> Frames:
+    if Store(folder).exists():
+        return loading.load(folder)
+    check_readable(folder)
+    try:
+        rows, cells = (pl.read_parquet(folder / name) for name in TABLES)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"the tables in {folder} are damaged ({reason})") from None
+    frames = Frames(rows, cells)
+    names = (list(loading.ROW_SCHEMA), list(loading.CELL_SCHEMA))
+    return Frames(frames.rows.select(names[0]), frames.cells.select(names[1]))
+
+
+def _check_families(cells: pl.DataFrame) -> None:
+    told = [(env, json.loads(text)) for env, text in cells.select("env", "provenance").iter_rows()]
+    check_one_family((o["dataset_family"], env) for env, o in told if "dataset_family" in o)
