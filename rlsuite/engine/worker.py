@@ -40,7 +40,7 @@ class Worker:
         self.programs: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.prepared: dict[str, Any] = {}
-        self.stopping = False
+        self.stopping = self.preparing = False
         self.parent = os.getppid()
         self.ran = 0
         self._last_event: dict[str, float] = {}
@@ -49,6 +49,11 @@ class Worker:
 
     def _on_signal(self, *_: Any) -> None:
         self.stopping = True
+        if self.preparing:
+            # No run is under way that could be lost; a table of neighbours can take minutes.
+            from rlsuite.engine.runner import Stopped
+
+            raise Stopped
 
     def should_stop(self) -> bool:
         """Asked to, or orphaned: a parent that was killed cannot ask."""
@@ -140,6 +145,8 @@ class Worker:
                 batch, program, self.store, origin, self._report, self.should_stop,
                 commit_first=self.ran == 0, data=self._data(batch[0], program),
             )  # fmt: skip
+        except Stopped:
+            return True
         except UsageError as error:
             # What does not fit or cannot be built will not fit for the next seed either.
             emit("refused", cell=batch[0].id, error=str(error))
@@ -192,7 +199,12 @@ class Worker:
             self.data[cell.data.hash] = load(cell.data, program.agent.env)
         if cell.group not in self.prepared:
             self.prepared.clear()
-            self.prepared[cell.group] = program.agent.prepare(self.data[cell.data.hash])
+            self.preparing = True
+            try:
+                prepared = program.agent.prepare(self.data[cell.data.hash])
+            finally:
+                self.preparing = False
+            self.prepared[cell.group] = prepared
         return self.prepared[cell.group]
 
 
