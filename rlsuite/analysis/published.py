@@ -10,6 +10,8 @@ from rlsuite.analysis import scores, stats
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
 
+# Budgets are rounded to whole rollouts: this share of steps apart is the same place.
+NEAR = 0.05
 _COLUMNS = {
     "env": pl.String, "series": pl.String, "seeds": pl.Int64, "mean": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "published_series": pl.String,
@@ -21,17 +23,21 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
     """Our mean final score with its 95 % bootstrap interval beside what was published, which is
     mostly a mean too.
 
-    A published series is compared with ours of the same name, or with the only one on its task.
+    A published series is compared with the one of ours it names, that of the same name, or the only
+    one on its task; and only where ours ended where it did.
 
     Returns:
       env, series, seeds, mean, low, high, published_series, published, published_is (inside, above
       or below our interval; unknown where a single seed gives none), source.
     """
-    found = {s: e for s, e in scores.samples(scores.final(frames)).items() if e}
+    scored = scores.final(frames)
+    found = {s: e for s, e in scores.samples(scored).items() if e}
     rows = []
     for target in targets:
         ours = [series for series, envs in found.items() if target.env in envs]
-        named = [series for series in ours if series == target.series]
+        ours = [series for series in ours if ended(scored, target, series)]
+        named = [series for series in ours if series == (target.ours or target.series)]
+        ours = [] if target.ours else ours
         for series in named or (ours if len(ours) == 1 else []):
             x = stats.estimate(found[series][target.env], "mean")
             rows.append((
@@ -39,6 +45,15 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
                 target.series, target.value, place(target.value, x), target.source,
             ))  # fmt: skip
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
+
+
+def ended(scored: pl.DataFrame, target: Target, series: str) -> bool:
+    """Whether a series of ours ended about where a published score was reached."""
+    if target.step is None:
+        return True
+    of = (pl.col("env") == target.env) & (pl.col("series") == series)
+    last = scored.filter(of)["last_step"].drop_nulls().to_list()
+    return bool(last) and abs(max(last) - target.step) <= NEAR * target.step
 
 
 def place(value: float, ours: stats.Estimate) -> str:

@@ -16,17 +16,22 @@ _COLUMNS = ("env", "series", "value", "source")
 
 @dataclass(frozen=True)
 class Target:
-    """A published score: a horizontal line, or a point where `step` says when it was reached."""
+    """A published score: a horizontal line, or a point where `step` says when it was reached.
+
+    `ours` is the series of ours it is set beside in the table; by default its namesake, or the only
+    one on its task.
+    """
 
     env: str
     series: str
     value: float
     source: str
     step: float | None = None
+    ours: str = ""
 
 
 def parse(row: Mapping[str, Any]) -> Target:
-    """A target from a mapping with env, series, value, source and, optionally, step.
+    """A target from a mapping with env, series, value, source and, optionally, step and ours.
 
     Raises:
       UsageError: a column is missing, or a number is none.
@@ -40,6 +45,7 @@ def parse(row: Mapping[str, Any]) -> Target:
         value=_number(row["value"], "value"),
         source=str(row["source"]),
         step=None if step in (None, "") else _number(step, "step"),
+        ours=str(row.get("ours") or ""),
     )
 
 

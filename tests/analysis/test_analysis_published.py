@@ -24,8 +24,10 @@ def store() -> Frames:
     return frames(cells, lines)
 
 
-def target(env: str, series: str, value: float) -> Target:
-    return Target(env, series, value, "a paper")
+def target(
+    env: str, series: str, value: float, step: float | None = None, ours: str = ""
+) -> Target:
+    return Target(env, series, value, "a paper", step, ours)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,17 @@ def test_of_several_series_the_namesake_is_meant() -> None:
     targets = [target("Chess", "sac", 5), target("Chess", "dqn", 5), target("Go", "ppo", 1)]
     [row] = published.table(store(), targets).iter_rows(named=True)
     assert (row["series"], row["published_is"]) == ("sac", "unknown")
+
+
+def test_a_published_series_may_name_ours() -> None:
+    targets = [target("Chess", "their PPO", 1, ours="ppo"), target("Pong", "x", 1, ours="sac")]
+    [row] = published.table(store(), targets).iter_rows(named=True)
+    assert (row["series"], row["published_series"]) == ("ppo", "their PPO")
+
+
+@pytest.mark.parametrize(("step", "compared"), [(None, 1), (1000, 1), (1040, 1), (2000, 0)])
+def test_only_scores_of_the_same_budget_are_compared(step: float | None, compared: int) -> None:
+    assert published.table(store(), [target("Pong", "ppo", 9, step)]).height == compared
 
 
 def test_the_report_writes_it_where_something_was_published(tmp_path: Path) -> None:
