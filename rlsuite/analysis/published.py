@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -45,6 +46,16 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
                 target.series, target.value, place(target.value, x), target.source,
             ))  # fmt: skip
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
+
+
+def in_reach(frames: Frames, targets: Sequence[Target]) -> list[Target]:
+    """The published scores reached within the budget of our runs on their task: a point far to the
+    right of every curve would squeeze them and says nothing of them."""
+    budgets = dict(frames.cells.group_by("env").agg(pl.col("total_steps").max()).iter_rows())
+    return [
+        t for t in targets
+        if t.step is None or t.step <= (1 + NEAR) * budgets.get(t.env, math.inf)
+    ]  # fmt: skip
 
 
 def ended(scored: pl.DataFrame, target: Target, series: str) -> bool:

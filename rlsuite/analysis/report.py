@@ -33,7 +33,7 @@ def write(
         published.csv where something was published, online_cost.csv for runs on datasets.
       title: of the page.
       targets: published scores to draw against: `Target` or mappings with env, series, value,
-        source and, optionally, step.
+        source and, optionally, step and ours; those of larger budgets than ours are left out.
       references: environment to (score that counts 0, score that counts 1) for aggregates over
         environments; default: the worst and the best run in this store.
 
@@ -43,7 +43,8 @@ def write(
     Raises:
       UsageError: the folder cannot be written, or a target is incomplete.
     """
-    published = [t if isinstance(t, Target) else targets_module.parse(t) for t in targets or ()]
+    given = [t if isinstance(t, Target) else targets_module.parse(t) for t in targets or ()]
+    published = published_module.in_reach(frames, given)
     _make_folder(out_dir)
     metric = scores.return_metric(frames)
     scored = scores.final(frames, metric)

@@ -59,6 +59,12 @@ def test_only_scores_of_the_same_budget_are_compared(step: float | None, compare
     assert published.table(store(), [target("Pong", "ppo", 9, step)]).height == compared
 
 
+def test_scores_of_larger_budgets_are_not_drawn() -> None:
+    at = [target("Pong", "ppo", 9, step) for step in (None, 500, 1040, 2000)]
+    elsewhere = target("Go", "ppo", 9, 10**9)
+    assert published.in_reach(store(), [*at, elsewhere]) == [*at[:3], elsewhere]
+
+
 def test_the_report_writes_it_where_something_was_published(tmp_path: Path) -> None:
     report.write(store(), tmp_path / "with", "With", [target("Pong", "PPO", 10)])
     assert "a paper" in (tmp_path / "with" / "published.csv").read_text()
