@@ -21,9 +21,9 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def learned(probe: str, network: str, horizon: int = 60) -> tuple[Any, Any]:
+def learned(probe: str, network: str, horizon: int = 60, **settings: Any) -> tuple[Any, Any]:
     """(the environment, the steps [seeds, t, n] of a rollout after training)."""
-    agent, ctx = setup(f"Probe-{probe}", horizon, **SETTINGS | {"network": network})
+    agent, ctx = setup(f"Probe-{probe}", horizon, **SETTINGS | {"network": network} | settings)
     _, rollout = train(agent, ctx, SEEDS)
     return agent.env, rollout.steps
 
@@ -66,8 +66,9 @@ def test_a_reward_that_comes_later():
 
 
 def test_memory_needs_and_gets_recurrence():
-    """Without memory no policy earns more than 0 on average; the GRU was right every time."""
-    _, steps = learned("Memory", "gru", horizon=100)
+    """Without memory no policy earns more than 0 on average. The worst of 256 seeds earned 0.975;
+    with the others' step size two of 64 collapsed to 0, which ones depends on the machine's bits."""
+    _, steps = learned("Memory", "gru", horizon=100, learning_rate=3e-3)
     asked = np.asarray(steps.obs)[..., 1] > 0.5
     earned = [reward[mask].mean() for reward, mask in zip(steps.reward, asked, strict=True)]
     assert min(earned) > 0.95
