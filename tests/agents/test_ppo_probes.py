@@ -67,7 +67,7 @@ def test_a_reward_that_comes_later():
 
 def test_memory_needs_and_gets_recurrence():
     """Without memory no policy earns more than 0 on average. The worst of 256 seeds earned 0.975;
-    with the others' step size two of 64 collapsed to 0, which ones depends on the machine's bits."""
+    with the others' step size two of 64 collapsed to 0, and which ones depends on the machine."""
     _, steps = learned("Memory", "gru", horizon=100, learning_rate=3e-3)
     asked = np.asarray(steps.obs)[..., 1] > 0.5
     earned = [reward[mask].mean() for reward, mask in zip(steps.reward, asked, strict=True)]
