@@ -48,8 +48,11 @@ def kill_and_rerun(
     kills: int,
     rng: random.Random,
     wait: tuple[float, float] = (3.0, 8.0),
+    begun: Path | None = None,
 ) -> int:
     """Kill parent and workers `kills` times while they run, then let the command end.
+
+    With `begun`, a run folder, the wait starts at its first checkpoint, however fast the machine.
 
     Returns:
       How many of the kills met a running process.
@@ -57,6 +60,8 @@ def kill_and_rerun(
     effective = 0
     for _ in range(kills):
         process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+        while begun and process.poll() is None and not list(begun.glob("cells/*.checkpoint")):
+            time.sleep(0.01)
         time.sleep(rng.uniform(*wait))
         victims = [process.pid, *children(process.pid)]
         effective += process.poll() is None

@@ -46,8 +46,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: dict[str, str])
 def test_killed_runs_end_as_undisturbed_ones(
     tmp_path: Path, cache: dict[str, str], undisturbed: dict[str, dict]
 ) -> None:
-    assert kill_and_rerun(train(tmp_path / "run", 4), cache, 2, random.Random(0)) >= 1
-    assert_same(results(tmp_path / "run"), undisturbed)
+    out, rng = tmp_path / "run", random.Random(0)
+    assert kill_and_rerun(train(out, 4), cache, 2, rng, wait=(0.0, 0.3), begun=out) >= 1
+    assert_same(results(out), undisturbed)
 
 
 @pytest.mark.slow
