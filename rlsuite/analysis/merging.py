@@ -1,7 +1,7 @@
 """Several run folders, or the tables kept of them, as one store.
 
 A study of many hours is run in parts: on several machines, or over nights that each start on a
-bare one. What is kept of a part is its run folder or, a hundred times smaller, its two tables
+bare one. What is kept of a part is its run folder or, without states and policies, its two tables
 (rows.parquet, cells.parquet) with provenance.json beside them.
 """
 
