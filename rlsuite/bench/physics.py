@@ -1,7 +1,8 @@
 """How fast MuJoCo tasks step: ours inside a compiled scan, Gymnasium's vector env, EnvPool.
 
 Everybody plays uniform random actions with automatic resets. Per core: a process a core, each with
-all copies and one thread. EnvPool also as documented: one process, a thread a core.
+all copies and one thread. EnvPool also as documented: one process, a thread a core. Steps are
+those of the physics: a call that only resets a copy, as the other two make, is none.
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ class Racer:
 
 @dataclass
 class Lap:
-    """What one racer did on one task: steps per second of wall and of CPU time, each repeat."""
+    """What one racer did on one task.
+
+    Attributes:
+      wall, cpu: steps of the physics per second of wall and of CPU time, each repeat.
+      resets: what part of its calls, copy by copy, were resets and no steps, each repeat.
+    """
 
     env: str
     num_envs: int
@@ -52,6 +58,7 @@ class Lap:
     way: str
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    resets: list[float] = field(default_factory=list)
     failure: str = ""
 
 
@@ -122,14 +129,14 @@ def _measure(lap: Lap, racer: Racer, crew: Crew, steps: int, turn: int) -> None:
         if turn == 0:
             crew.ready()
             return
-        seconds, used = crew.release("run")
+        seconds, told = crew.release("run")
     except (Died, Hung) as e:
         lap.failure = str(e) or "hung"
         return
-    total = steps * racer.processes
-    lap.wall.append(total / seconds)
-    if all(x is not None for x in used):
-        lap.cpu.append(total / sum(used))
+    taken = sum(count for _, count in told)
+    lap.wall.append(taken / seconds)
+    lap.cpu.append(taken / sum(used for used, _ in told))
+    lap.resets.append(1 - taken / (steps * racer.processes))
 
 
 def table(laps: Sequence[Lap]) -> Table:

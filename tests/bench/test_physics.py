@@ -25,6 +25,14 @@ def test_ours_and_gymnasiums_vector_env_are_timed_in_turns() -> None:
         assert min(lap.wall + lap.cpu) > 0
 
 
+def test_calls_that_only_reset_a_copy_are_not_steps() -> None:
+    laps = physics.race("mujoco:Hopper-v4", 4, physics.racers(1, None), 800, 1, print)
+    ours, gymnasium = (lap.resets[0] for lap in laps)
+    assert ours == 0.0
+    # Random actions end a Hopper episode after 20 to 30 steps.
+    assert 1 / 50 < gymnasium < 1 / 10
+
+
 def test_a_racer_that_fails_is_reported_and_the_others_go_on() -> None:
     said: list[str] = []
     ours = physics.racers(1, None)[1]

@@ -26,7 +26,7 @@ def random_actions(space: Any, key: PRNGKeyArray, n: int) -> Array:
 
 
 def main(argv: list[str]) -> None:
-    """Compile, then serve `run`, whose value is CPU seconds."""
+    """Compile, then serve `run`: CPU seconds, and steps taken."""
     work = json.loads(argv[0])
     env = registry.make_env(work["env"])
     envs = vector.make(env, work["num_envs"])
@@ -48,10 +48,10 @@ def main(argv: list[str]) -> None:
     start = time.perf_counter()
     jax.block_until_ready(rollout(key))
 
-    def run() -> float:
+    def run() -> tuple[float, int]:
         began = time.process_time()
         jax.block_until_ready(rollout(key))
-        return time.process_time() - began
+        return time.process_time() - began, work["num_steps"] * work["num_envs"]
 
     serve(
         {"run": run},

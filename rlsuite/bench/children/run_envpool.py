@@ -1,7 +1,4 @@
-"""EnvPool in its synchronous mode. `python run_envpool.py WORK-AS-JSON`.
-
-It resets a finished copy in a step of its own, which is counted as a step though it costs less.
-"""
+"""EnvPool in its synchronous mode. `python run_envpool.py WORK-AS-JSON`."""
 
 from __future__ import annotations
 
