@@ -189,9 +189,16 @@ def test_metrics_of_a_scan_are_those_of_its_steps_merged():
     assert metrics.to_host(merged) == {"mean": 3.0, "last": 3.0, "min": -3.0, "max": 3.0}
 
 
-def test_a_step_copies_no_ring():
+# One update of one row stand in one loop body, several in loops of their own: XLA treats each
+# otherwise.
+@pytest.mark.parametrize(
+    ("num_envs", "updates", "n_step"),
+    [(1, 1, 1), (1, 1, 3), (1, 4, 1), (4, 1, 1), (4, 2, 2)],
+)
+def test_a_step_copies_no_ring(num_envs: int, updates: int, n_step: int):
     """With the state donated, a chunk's working memory is a small part of the ring's."""
-    agent, ctx = setup("Pendulum-v1", buffer_size=100_000, num_envs=4, updates=2, n_step=2)
+    sizes: Any = {"num_envs": num_envs, "updates": updates, "n_step": n_step}
+    agent, ctx = setup("Pendulum-v1", buffer_size=100_000, **sizes)
     state = jax.eval_shape(agent.init, jax.random.key(0), ctx)
 
     def chunk(state: Any, ctx: Any, count: Any) -> Any:

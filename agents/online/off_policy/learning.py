@@ -55,7 +55,8 @@ def gradient_step(
 ) -> tuple[Any, Metrics]:
     """One minibatch, one step of the algorithm."""
     draw_key, update_key = keys
-    return parts.algorithm.update(learner, draw(parts, state, draw_key, ctx), update_key, ctx)
+    batch = replay.apart(state.replay, partial(draw, parts, state, draw_key, ctx))
+    return parts.algorithm.update(learner, batch, update_key, ctx)
 
 
 def draw(parts: Parts, state: State, key: PRNGKeyArray, ctx: Context) -> Batch:
