@@ -46,6 +46,31 @@ def test_q_logarithm_of_each_dimension(q, expected):
     np.testing.assert_allclose(mirror.q_log(dist, raw, jnp.float32(q)), [sum(expected)], rtol=1e-5)
 
 
+@pytest.mark.parametrize("q", [1.2, 1.5, 2.0])
+def test_q_logarithm_of_a_saturated_action_is_bounded(q: float):
+    """Against the released code's density, in double precision."""
+    dist = TanhGaussian(
+        jnp.array([[29.0, -1.0]]), jnp.array([[0.0, -1.0]]), (-1.0,) * 2, (1.0,) * 2
+    )
+    raw = jnp.array([[30.0, -0.5]])
+    u, mu, std = np.array([30.0, -0.5]), np.array([29.0, -1.0]), np.exp([0.0, -1.0])
+    normal = np.exp(-0.5 * ((u - mu) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+    density = normal / (1 - np.tanh(u) ** 2 + 1e-6)
+    expected = ((density ** (q - 1) - 1) / (q - 1)).sum()
+    value, gradient = jax.value_and_grad(lambda x: mirror.q_log(dist, x, jnp.float32(q))[0])(raw)
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+    assert np.isfinite(gradient).all()
+
+
+def test_the_logarithm_itself_is_not_bounded():
+    """q' = 1 is SAC's, slope and all."""
+    dist = TanhGaussian(jnp.full((1, 2), 29.0), jnp.zeros((1, 2)), (-1.0,) * 2, (1.0,) * 2)
+    raw = jnp.full((1, 2), 30.0)
+    found = mirror.q_log(dist, raw, jnp.float32(1.0))
+    np.testing.assert_allclose(found, dist.log_prob(raw), rtol=1e-6)
+    assert float(found[0]) > 110
+
+
 def test_policy_charge_in_numbers():
     """1/t = .5, lambda = .2, q' = 2: .5 (-1) + 2 (-.3)(-1.1) + 1e-3 (mean mu^2 + mean ls^2)."""
     new, old = dist_with_density(0.2, 0.8), dist_with_density(0.3, 0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, cast
 
@@ -11,11 +12,13 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from rlsuite.agents.online.soft.core import Regularizer
 from rlsuite.agents.online.soft.kinds import Soft
-from rlsuite.distributions import TanhGaussian, tsallis_log
+from rlsuite.distributions import TanhGaussian, log_det_tanh, tsallis_log
 from rlsuite.mlp import Net
 from rlsuite.types import Context
 
 Scalar = float | Float[Array, ""]
+# The least slope of tanh that a density is divided by where q' is not 1.
+SLOPE = 1e-6
 
 
 def regularizer(actor: Net, refresh_period: int) -> Regularizer:
@@ -58,8 +61,10 @@ def policy_charge(
 def q_log(dist: Any, raw: Float[Array, "b d"], tsallis: Scalar) -> Float[Array, " b"]:
     """sum_j ln_q p_j(a_j), q = 2 - q': of each action dimension's density, as the code does.
 
-    ln_q(x) = (x^(1-q) - 1)/(1-q). The code holds densities above 1e-6 and loses their gradient
-    below; here logarithms are carried and nothing is cut.
+    ln_q(x) = (x^(1-q) - 1)/(1-q). An action near its bound has a density without limit, since it
+    is divided by tanh's slope: ln_2 of it reached 1e29 on Hopper. The code adds 1e-6 to the slope,
+    and so does this unless q' is 1, whose logarithm bears it. The code also holds densities above
+    1e-6, where their gradient is lost, and its latest version halves ln_q: neither is done here.
 
     Args:
       dist: a tanh-normal.
@@ -68,7 +73,9 @@ def q_log(dist: Any, raw: Float[Array, "b d"], tsallis: Scalar) -> Float[Array, 
     """
     # A trailing axis makes every dimension a distribution of its own.
     apart = jax.tree.map(lambda x: x[..., None], dist)
-    return tsallis_log(apart.log_prob(raw[..., None]), tsallis).sum(-1)
+    slope = log_det_tanh(raw)
+    held = jnp.where(tsallis == 1, 0.0, jnp.logaddexp(slope, math.log(SLOPE)) - slope)
+    return tsallis_log(apart.log_prob(raw[..., None]) - held, tsallis).sum(-1)
 
 
 def refresh(period: int, old: PyTree, actor: PyTree, updates: Int[Array, ""]) -> PyTree:
