@@ -64,7 +64,7 @@ def q_log(dist: Any, raw: Float[Array, "b d"], tsallis: Scalar) -> Float[Array, 
     ln_q(x) = (x^(1-q) - 1)/(1-q). An action near its bound has a density without limit, since it
     is divided by tanh's slope: ln_2 of it reached 1e29 on Hopper. The code adds 1e-6 to the slope,
     and so does this unless q' is 1, whose logarithm bears it. The code also holds densities above
-    1e-6, where their gradient is lost, and its latest version halves ln_q: neither is done here.
+    1e-6, where their gradient is lost; this does not.
 
     Args:
       dist: a tanh-normal.
