@@ -61,8 +61,8 @@ def policy_charge(
 def q_log(dist: Any, raw: Float[Array, "b d"], tsallis: Scalar) -> Float[Array, " b"]:
     """sum_j ln_q p_j(a_j), q = 2 - q': of each action dimension's density, as the code does.
 
-    ln_q(x) = (x^(1-q) - 1)/(1-q). An action near its bound has a density without limit, since it
-    is divided by tanh's slope: with q' = 2 the critic's loss passed 1e29 on Hopper. The code adds 1e-6,
+    ln_q(x) = (x^(1-q) - 1)/(1-q). Near its bound an action's density has no limit, being divided by
+    tanh's slope: with q' = 2 the critic's loss passed 1e29 on Hopper. The code adds 1e-6 to it,
     and so does this unless q' is 1, whose logarithm bears it. The code also holds densities above
     1e-6, where their gradient is lost; this does not.
 
