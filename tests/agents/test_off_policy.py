@@ -189,8 +189,8 @@ def test_metrics_of_a_scan_are_those_of_its_steps_merged():
     assert metrics.to_host(merged) == {"mean": 3.0, "last": 3.0, "min": -3.0, "max": 3.0}
 
 
-# One update of one row stand in one loop body, several in loops of their own: XLA treats each
-# otherwise.
+# XLA unrolls loops of one pass, so that with one environment and one update the write and the draw
+# stand in one loop body; with more they do not.
 @pytest.mark.parametrize(
     ("num_envs", "updates", "n_step"),
     [(1, 1, 1), (1, 1, 3), (1, 4, 1), (4, 1, 1), (4, 2, 2)],

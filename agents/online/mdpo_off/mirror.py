@@ -17,7 +17,7 @@ from rlsuite.mlp import Net
 from rlsuite.types import Context
 
 Scalar = float | Float[Array, ""]
-# The least slope of tanh that a density is divided by where q' is not 1.
+# Added to tanh's slope where q' is not 1.
 SLOPE = 1e-6
 
 
@@ -62,9 +62,9 @@ def q_log(dist: Any, raw: Float[Array, "b d"], tsallis: Scalar) -> Float[Array, 
     """sum_j ln_q p_j(a_j), q = 2 - q': of each action dimension's density, as the code does.
 
     ln_q(x) = (x^(1-q) - 1)/(1-q). Near its bound an action's density has no limit, being divided by
-    tanh's slope: with q' = 2 the critic's loss passed 1e29 on Hopper. The code adds 1e-6 to it,
-    and so does this unless q' is 1, whose logarithm bears it. The code also holds densities above
-    1e-6, where their gradient is lost; this does not.
+    tanh's slope: with q' = 2 the critic's loss passed 1e29 on Hopper. The code adds 1e-6 to that
+    slope, and so does this unless q' is 1, which is SAC's logarithm as it stands. The code also
+    holds densities above 1e-6, where their gradient is lost; this does not.
 
     Args:
       dist: a tanh-normal.

@@ -15,8 +15,8 @@ TABLE = 64  # batches of actions drawn beforehand: drawing them is not what is t
 def measure(envs: Any, step: Callable[[np.ndarray], Any], work: dict[str, Any]) -> None:
     """Reset, warm up, then serve `run`: CPU seconds of all threads, and steps taken.
 
-    EnvPool and Gymnasium reset a finished copy in a call of its own, which costs a tenth of a step
-    and moves nothing. What is counted are steps of the physics, so these calls are not.
+    EnvPool and Gymnasium reset a finished copy in a call of its own, which moves nothing. What is
+    counted are steps of the physics, so these calls are not.
 
     Args:
       envs: with `reset` and the action space of one copy in `single_action_space`.
