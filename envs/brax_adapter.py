@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -92,13 +93,19 @@ def build(task: str, backend: str, **options: Any) -> Any:
     try:
         # mjx prints that it has no warp.
         with quiet(), contextlib.redirect_stdout(None):
-            from brax import envs
+            from brax import envs, fluid
 
+            fluid.jp = cast(Any, SimpleNamespace(**{**vars(jnp), "clip": clip}))
             return envs.get_environment(task, backend=backend, **options)
     except ImportError as e:
         raise UsageError(
             f"brax tasks need the extra 'brax' ({e}): pip install 'rlsuite[brax]'"
         ) from None
+
+
+def clip(x: Array, a_min: float) -> Array:
+    """`jnp.clip` under the name that jax has dropped and brax 0.14's fluid forces (swimmer) use."""
+    return jnp.clip(x, min=a_min)
 
 
 def make(env_id: str, **options: Any) -> BraxEnv:

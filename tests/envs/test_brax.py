@@ -84,6 +84,15 @@ def test_an_engine_that_brax_has_not_is_no_row() -> None:
     assert "brax:swimmer-spring" not in ALL
 
 
+def test_the_swimmers_fluid_can_be_traced() -> None:
+    """brax 0.14 calls `jnp.clip` by a keyword that jax has dropped, there only."""
+    env = registry.make_env("brax:swimmer-generalized")
+    key = jax.random.key(0)
+    state, obs = jax.eval_shape(env.reset, key, ())
+    _, out = jax.eval_shape(env.step, key, state, jnp.zeros(env.action_space.shape), ())
+    assert out.obs.shape == obs.shape == (8,)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", ALL)
 def test_every_task_steps_in_a_scan(env_id: str) -> None:
