@@ -18,6 +18,7 @@ from mujoco_reference import reference
 from rlsuite import registry, vector
 from rlsuite.envs import host
 from rlsuite.envs.mujoco.env import MujocoEnv, MujocoState
+from rlsuite.envs.mujoco.library import mj
 from rlsuite.envs.mujoco.specs import SPECS
 from rlsuite.errors import UsageError
 from rlsuite.types import TimeStep
@@ -31,6 +32,12 @@ EXPERTS = Path(SHARED) / "recorded" / "mujoco_expert"
 
 def equal(a: Any, b: Any) -> None:
     jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def equal_steps(a: Any, b: Any) -> np.ndarray:
+    """The state that both came to."""
+    equal(a, b)
+    return b[0]
 
 
 def actions(env: MujocoEnv, seed: int, *lead: int) -> Array:
@@ -116,6 +123,44 @@ def test_the_warm_start_is_part_of_the_state() -> None:
         bits, tepid = (engine.step(b, action)[0] for b in (bits, cold.view(np.uint32)))
         differences.append(np.abs(bits.view(np.float64) - tepid.view(np.float64))[0, :19].max())
     assert 0 < max(differences) < 1e-3
+
+
+@pytest.mark.parametrize("spec", [s for s in SPECS.values() if s.version == 5], ids=lambda s: s.id)
+def test_the_search_for_islands_changes_no_bit_where_it_is_left_out(spec: Any) -> None:
+    """On Hopper also once it lies on the ground; Pusher, of several trees, keeps the search."""
+    engine = registry.make_env(spec.id).engine
+    islands, single = int(mj.mjtDisableBit.mjDSBL_ISLAND), engine.model.ntree == 1
+    assert bool(engine.model.opt.disableflags & islands) == single
+    assert single == (spec.task not in ("Pusher", "Reacher"))
+    draw = np.random.default_rng(0)
+    noise = draw.uniform(-0.1, 0.1, (4, 2, engine.model.nv))
+    start = engine.facts.qpos0 + np.zeros((4, 1))
+    bits = engine.start(start, noise[:, 1])[0]
+    for _ in range(60 if single else 0):
+        action = draw.uniform(-1, 1, (4, engine.model.nu))
+        engine.model.opt.disableflags = 0
+        searched = engine.step(bits, action)
+        engine.model.opt.disableflags = islands
+        bits = equal_steps(searched, engine.step(bits, action))
+
+
+def test_mujocos_clock_stops_unless_somebody_has_callbacks() -> None:
+    code = (
+        "import itertools, mujoco as m; ticks = itertools.count(); {}; "
+        "import rlsuite.envs.mujoco.library; "
+        "model = m.MjModel.from_xml_string('<mujoco/>'); data = m.MjData(model); "
+        "m.mj_step(model, data); print(data.timer[0].duration, next(ticks))"
+    )
+
+    def said(before: str) -> list[float]:
+        command = [sys.executable, "-c", code.format(before)]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return [float(x) for x in out.split()]
+
+    assert said("pass") == [0, 0]
+    duration, ticks = said("m.set_mjcb_time(lambda: float(next(ticks)))")
+    assert duration > 0
+    assert ticks > duration
 
 
 def test_the_time_limit_truncates_and_never_terminates() -> None:
