@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import dense
+from rlsuite.dense import Dense
 from rlsuite.distributions import TanhGaussian
+from rlsuite.layer_norm import LayerNorm
 
 Init = Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"]
 Activation = Literal["relu", "tanh", "swish", "elu"]
@@ -43,13 +44,14 @@ class Net:
 class Linear(nn.Module):
     """A dense layer. `torch` draws weight and bias from U(±1/sqrt(fan_in)), the others zero the
     bias; `scale` multiplies what is drawn. With a `bound` both are drawn from U(±bound) whatever
-    `init_kind` says; with a `bias` all biases start there."""
+    `init_kind` says; with a `bias` all biases start there. `fence`: see `rlsuite.dense`."""
 
     size: int
     init_kind: Init
     scale: float = 1.0
     bound: float | None = None
     bias: float | None = None
+    fence: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
@@ -68,9 +70,7 @@ class Linear(nn.Module):
             kernel = bias = partial(uniform, bound=self.bound)
         if self.bias is not None:
             bias = nn.initializers.constant(self.bias)
-        return nn.Dense(
-            self.size, kernel_init=kernel, bias_init=bias, dot_general=dense.dot_general
-        )(x)
+        return Dense(self.size, kernel, bias, self.fence)(x)
 
 
 def uniform(key: PRNGKeyArray, shape: Any, dtype: Any = jnp.float32, *, bound: float) -> Array:
@@ -96,14 +96,16 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
-        for size in self.hidden:
-            x = Linear(size, self.init_kind, bias=self.hidden_bias)(x)
+        cheap = self.activation == "relu" or (self.layer_norm and self.norm_place == "after")
+        for layer, size in enumerate(self.hidden):
+            fence = cheap and layer > 0
+            x = Linear(size, self.init_kind, bias=self.hidden_bias, fence=fence)(x)
             if self.layer_norm and self.norm_place == "before":
-                x = nn.LayerNorm(epsilon=1e-5)(x)
+                x = LayerNorm()(x)
             x = ACTIVATIONS[self.activation](x)
             if self.layer_norm and self.norm_place == "after":
-                x = nn.LayerNorm(epsilon=1e-5)(x)
-        return Linear(self.out, self.init_kind, self.out_scale, self.out_bound)(x)
+                x = LayerNorm()(x)
+        return Linear(self.out, self.init_kind, self.out_scale, self.out_bound, fence=cheap)(x)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import dense
+from rlsuite.dense import Dense
 from rlsuite.distributions import Categorical, Distribution, Gaussian, TanhGaussian
 
 Activation = Literal["tanh", "relu", "swish"]
@@ -31,9 +31,6 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": nn.relu,
     "swish": nn.swish,
 }
-
-
-Dense = partial(nn.Dense, dot_general=dense.dot_general)
 
 
 class Output(NamedTuple):
