@@ -19,6 +19,7 @@ from rlsuite.agents.online.soft import core as soft
 from rlsuite.agents.online.soft.core import Core, Regularizer
 from rlsuite.agents.online.soft.kinds import Kind
 from rlsuite.distributions import log_det_tanh
+from rlsuite.errors import UsageError
 
 KEY = jax.random.key(0)
 
@@ -116,24 +117,44 @@ def test_rows_below_the_floor_are_left_alone():
 
 
 @pytest.mark.parametrize("temperature", ["learned", pytest.param("fixed", marks=pytest.mark.slow)])
-def test_without_weight_it_is_sac_on_the_same_data(temperature):
+def test_without_weight_or_penalty_it_is_sac_on_the_same_data(temperature):
     """Bit for bit, four updates from one start, where XLA does not fuse what is computed beside
     (with fusion the largest difference was 6e-11)."""
     core, learner, ctx = parts(cql_alpha=0.0, backup_entropy=True, temperature=temperature)
     plain = core._replace(regularizer=Regularizer())
-    ours, theirs = learner, learner
+    bare, _, _ = parts(conservative=False, backup_entropy=True, temperature=temperature)
+    ours, theirs, without = learner, learner, learner
 
     def compiled(core: Core) -> Any:
         options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
         step = lambda it, b, k: soft.update(core, it, b, k, ctx)[0]  # noqa: E731
         return jax.jit(step, compiler_options=options)
 
-    step1, step2 = compiled(core), compiled(plain)
+    step1, step2, step3 = compiled(core), compiled(plain), compiled(bare)
     for n in range(4):
         key = jax.random.fold_in(KEY, n)
         ours = step1(ours, batch_of(seed=n), key)
         theirs = step2(theirs, batch_of(seed=n), key)
+        without = step3(without, batch_of(seed=n), key)
     assert_equal(ours, theirs)
+    assert_equal(without, theirs)
+
+
+def test_without_the_penalty_nothing_is_drawn_for_it():
+    (core, learner, ctx), (weightless, _, _) = parts(conservative=False), parts(cql_alpha=0.0)
+
+    def compiled(core: Core) -> Any:
+        step = jax.jit(lambda it, b: soft.update(core, it, b, KEY, ctx))
+        return step.lower(learner, batch_of()).compile()
+
+    bare, full = compiled(core), compiled(weightless)
+    assert bare.cost_analysis()["flops"] < 0.5 * full.cost_analysis()["flops"]
+    assert "value/gap" not in bare(learner, batch_of())[1]
+
+
+def test_a_multiplier_without_a_penalty_is_a_mistake():
+    with pytest.raises(UsageError, match="conservative"):
+        parts(conservative=False, lagrange=True)
 
 
 def test_entropy_in_the_backup_is_an_option():

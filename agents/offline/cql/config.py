@@ -9,6 +9,7 @@ from rlsuite.agents.offline.base.config import OfflineConfig
 from rlsuite.agents.online.off_policy.config import Init
 from rlsuite.agents.online.soft.config import SoftCoreConfig, TemperatureConfig
 from rlsuite.config import Traced, knob
+from rlsuite.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,10 @@ class Config(TemperatureConfig, SoftCoreConfig, OfflineConfig):
     preset.
     """
 
-    cql_alpha: Traced[float] = knob(10.0, "weight of the penalty; 0: SAC on the data", ge=0)
+    conservative: bool = knob(
+        True, "whether critics pay the penalty; without it SAC on the data, at SAC's cost"
+    )
+    cql_alpha: Traced[float] = knob(10.0, "weight of the penalty", ge=0)
     cql_actions: int = knob(10, "actions drawn of each of the three kinds", ge=1)
     cql_temperature: Traced[float] = knob(1.0, "T of the soft maximum", gt=0)
     lagrange: bool = knob(False, "a learned multiplier in front, which holds the gap at a target")
@@ -50,3 +54,11 @@ class Config(TemperatureConfig, SoftCoreConfig, OfflineConfig):
     head_gain: float = knob(
         1e-2, "gain of the last layers as they start: Xavier's for the actor's, orthogonal", gt=0
     )
+
+    def check(self) -> None:
+        """A multiplier needs a penalty to multiply."""
+        super().check()
+        if self.lagrange and not self.conservative:
+            raise UsageError(
+                "agent.lagrange = true multiplies a penalty: it needs agent.conservative = true"
+            )

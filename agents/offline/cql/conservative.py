@@ -37,18 +37,15 @@ class Drawn(NamedTuple):
 
 
 def regularizer(static: Any, kind: Kind) -> Regularizer:
-    """CQL as a slot of the soft core."""
+    """CQL as a slot of the soft core; without the penalty only what else differs from SAC."""
     charge = entropy_charge if static.backup_entropy else free
     slots: dict[str, Any] = {}
     if static.max_target:
         slots["backup"] = partial(best_of, static.cql_actions)
-    return Regularizer(
-        init=lambda actor: started() if static.lagrange else (),
-        value=charge,
-        penalty=partial(penalty, static, kind),
-        learn=learn,
-        **slots,
-    )
+    if static.conservative:
+        slots["init"] = lambda actor: started() if static.lagrange else ()
+        slots |= {"penalty": partial(penalty, static, kind), "learn": learn}
+    return Regularizer(value=charge, **slots)
 
 
 def started() -> Multiplier:
