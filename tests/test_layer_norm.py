@@ -3,14 +3,10 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
+from tiny import assert_close
 
 from rlsuite.layer_norm import LayerNorm
-
-
-def close(a, b, **tolerance):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **tolerance), a, b)
 
 
 def parameters(size):
@@ -27,7 +23,7 @@ def test_value_and_gradients_are_flaxs(batch):
         loss = lambda p, x: jnp.sin(module.apply(p, x)).sum()  # noqa: E731
         return jax.jit(jax.value_and_grad(loss, (0, 1)))(parameters(16), x)
 
-    close(run(LayerNorm()), run(nn.LayerNorm(epsilon=1e-5)), rtol=2e-5, atol=2e-5)
+    assert_close(run(LayerNorm()), run(nn.LayerNorm(epsilon=1e-5)), rtol=2e-5, atol=2e-5)
 
 
 def test_reverse_over_reverse_is_flaxs():
@@ -37,16 +33,16 @@ def test_reverse_over_reverse_is_flaxs():
         inner = jax.grad(lambda x: jnp.sin(module.apply(parameters(6), x)).sum())
         return jax.jit(jax.grad(lambda x: (inner(x) ** 2).sum()))(x)
 
-    close(second(LayerNorm()), second(nn.LayerNorm(epsilon=1e-5)), rtol=1e-3, atol=1e-3)
+    assert_close(second(LayerNorm()), second(nn.LayerNorm(epsilon=1e-5)), rtol=1e-3, atol=1e-3)
 
 
 def test_parameters_are_those_of_flax():
     x = jnp.ones((2, 5))
     mine, theirs = (m.init(jax.random.key(1), x) for m in (LayerNorm(), nn.LayerNorm()))
-    close(mine, theirs, rtol=0, atol=0)
+    assert_close(mine, theirs, rtol=0, atol=0)
 
 
 def test_a_constant_row_is_the_bias_alone():
     p = parameters(8)
     out = LayerNorm().apply(p, jnp.full((2, 8), 5.0))
-    close(out, jnp.tile(p["params"]["bias"], (2, 1)), rtol=0, atol=1e-2)
+    assert_close(out, jnp.tile(p["params"]["bias"], (2, 1)), rtol=0, atol=1e-2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from rlsuite.engine.cells import Cadence, Cell
@@ -28,6 +29,11 @@ def same_bits(a: dict[str, np.ndarray], b: dict[str, np.ndarray], only: str = ""
     names = [n for n in a if n.startswith(only) and not n.endswith("/seconds")]
     assert names
     return all(a[n].tobytes() == b[n].tobytes() for n in names)
+
+
+def assert_close(a: Any, b: Any, rtol: float, atol: float) -> None:
+    """That two trees agree leaf by leaf."""
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol, atol=atol), a, b)
 
 
 TINY_TD3 = {
