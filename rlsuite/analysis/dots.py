@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rlsuite.analysis import selection, stats, style
 from rlsuite.analysis.scores import Samples
-from rlsuite.analysis.targets import Target
 
 _MOST_ROWS = 30
 
 
 @style.styled
 def interval_dots(
-    samples: Samples, targets: Sequence[Target] = (), x_label: str = "IQM of final return"
+    samples: Samples,
+    compared: pl.DataFrame | None = None,
+    x_label: str = "IQM of the last evaluation return",
 ) -> Figure:
     """The IQM of each series with its 95 % interval; published scores as hollow diamonds.
 
     Args:
       samples: from `scores.samples`.
-      targets: published scores; marked in the row of the series of the same name.
+      compared: from `published.table`; each is marked in the row of the series it is set beside.
       x_label: what the scores are.
     """
     envs = list(dict.fromkeys(env for by_env in samples.values() for env in by_env))
@@ -45,7 +47,7 @@ def interval_dots(
         for height, series in enumerate(reversed(rows)):
             colour = chosen[series].colour if series in chosen else style.FAINT
             _row(panel, height, found[env][series], colour)
-            _marks(panel, height, [t for t in targets if (t.env, t.series) == (env, series)])
+            _marks(panel, height, _published(compared, env, series))
         _finish(panel, env, rows, len(found[env]), x_label)
         if shared and index % columns:
             panel.set_yticklabels([])
@@ -64,9 +66,16 @@ def _row(axes: Axes, height: float, estimate: stats.Estimate, colour: str) -> No
     axes.plot([estimate.value], [height], "o", color=colour, ms=5)
 
 
-def _marks(axes: Axes, height: float, targets: Sequence[Target]) -> None:
-    for target in targets:
-        axes.plot([target.value], [height], "D", mfc="white", mec=style.INK, ms=4.5, zorder=4)
+def _published(compared: pl.DataFrame | None, env: str, series: str) -> list[float]:
+    if compared is None:
+        return []
+    of = (pl.col("env") == env) & (pl.col("series") == series)
+    return compared.filter(of)["published"].to_list()
+
+
+def _marks(axes: Axes, height: float, published: Sequence[float]) -> None:
+    for value in published:
+        axes.plot([value], [height], "D", mfc="white", mec=style.INK, ms=4.5, zorder=4)
 
 
 def _finish(axes: Axes, env: str, rows: Sequence[str], total: int, x_label: str) -> None:

@@ -55,8 +55,10 @@ def write(
     if not compared.is_empty():
         compared.write_csv(out_dir / "published.csv")
 
-    drawn = report_figures.draw(frames, scored, out_dir / "figures", published, references)
-    sections = [report_tables.summary_section(summary, metric, published), *drawn]
+    drawn = report_figures.draw(
+        frames, scored, out_dir / "figures", published, compared, references
+    )
+    sections = [report_tables.summary_section(summary, metric, compared), *drawn]
     sections += report_tables.closing_sections(frames)
     path = out_dir / "report.html"
     path.write_text(html.page(title, report_tables.subtitle(frames), sections), encoding="utf-8")

@@ -27,6 +27,7 @@ def draw(
     scored: pl.DataFrame,
     folder: Path,
     targets: Sequence[Target],
+    compared: pl.DataFrame,
     references: Mapping[str, tuple[float, float]] | None,
 ) -> list[Section]:
     """Draw what the store has data for.
@@ -36,6 +37,7 @@ def draw(
       scored: from `scores.final`.
       folder: where PNG and SVG files go.
       targets: published scores.
+      compared: from `published.table`.
       references: see `report.write`.
     """
     metric = scores.return_metric(frames)
@@ -43,7 +45,7 @@ def draw(
     samples = {s: envs for s, envs in scores.samples(scored).items() if envs}
     return [
         *_learning_curves(frames, folder, targets, name),
-        *_final_scores(samples, folder, targets),
+        *_final_scores(samples, folder, compared, name),
         *_profile(samples, folder, references),
         *report_tables.comparison_section(samples),
         *_online_cost(frames, folder, name),
@@ -83,12 +85,14 @@ def _sources(targets: Sequence[Target]) -> str:
     return f"Dashed lines and diamonds are published scores: {'; '.join(listed)}." if listed else ""
 
 
-def _final_scores(samples: Samples, folder: Path, targets: Sequence[Target]) -> list[Section]:
+def _final_scores(
+    samples: Samples, folder: Path, compared: pl.DataFrame, name: str
+) -> list[Section]:
     if not samples:
         return []
-    figure = figures.interval_dots(samples, targets)
+    figure = figures.interval_dots(samples, compared, f"IQM of the last {name.lower()}")
     caption = "IQM of the final scores of finished seeds with 95 % bootstrap intervals."
-    if targets:
+    if not compared.is_empty():
         caption += " Hollow diamonds: published scores."
     return [Section("Final scores", html.figure(figures.save(figure, folder, "final"), caption))]
 

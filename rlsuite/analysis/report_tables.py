@@ -10,7 +10,6 @@ from rlsuite.analysis import html, scores, tables, terminal, text
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.html import Field, Section
 from rlsuite.analysis.scores import Samples
-from rlsuite.analysis.targets import Target
 
 _MOST_LOST = 500
 _MOST_VALUES = 6
@@ -31,26 +30,34 @@ def _many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def summary_section(
-    summary: pl.DataFrame, metric: str | None, targets: Sequence[Target]
-) -> Section:
-    """The final table, the best IQM of each environment in bold."""
+def summary_section(summary: pl.DataFrame, metric: str | None, compared: pl.DataFrame) -> Section:
+    """The final table, the best IQM of each environment in bold.
+
+    Args:
+      summary: from `tables.summary`.
+      metric: the kind of score.
+      compared: from `published.table`, shown beside the series it names.
+    """
     best = dict(summary.group_by("env").agg(pl.col("iqm_last").fill_nan(None).max()).iter_rows())
     rivals = dict(summary.group_by("env").agg(pl.len()).iter_rows())
-    published = {(t.env, t.series): t for t in targets}
     header = ["Environment", "Series", "Seeds", "IQM last", "95 % interval", "Mean last"]
     header += ["Mean of last 10", "IQM best", "Steps", "Steps/s", "Time per seed"]
-    header += ["Published"] if published else []
+    header += [] if compared.is_empty() else ["Published"]
     rows = []
     for row in summary.iter_rows(named=True):
         bold = rivals[row["env"]] > 1 and row["iqm_last"] == best[row["env"]]
         fields = _summary_fields(row, bold)
-        if published:
-            target = published.get((row["env"], row["series"]))
-            value = target.value if target else float("nan")
-            fields.append(Field(text.score(value), float(value)))
+        if not compared.is_empty():
+            fields.append(_published(compared, row["env"], row["series"]))
         rows.append(fields)
     return Section("Summary", _summary_note(metric) + html.table(header, rows))
+
+
+def _published(compared: pl.DataFrame, env: str, series: str) -> Field:
+    of = compared.filter((pl.col("env") == env) & (pl.col("series") == series))
+    pairs = list(of.select("published", "published_series").iter_rows())
+    shown = "; ".join(f"{text.score(value)} ({name})" for value, name in pairs)
+    return Field(shown or text.NOTHING, float(pairs[0][0]) if pairs else float("nan"))
 
 
 def _summary_fields(row: dict, bold: bool) -> list[Field]:
@@ -75,8 +82,9 @@ def _summary_note(metric: str | None) -> str:
     note = (
         "Scores of finished seeds. Last: mean return of the final evaluation; last 10: over the "
         "last ten evaluations. Best: largest over all evaluations (optimistic). Seeds that turned "
-        "to NaN or failed are in no score; they are counted beside it. Time is wall time without "
-        "compilation, and steps/s follow from it. Click a heading to sort."
+        "to NaN or failed are in no score; they are counted beside it. With a handful of seeds an "
+        "interval is little more than their range. Time is wall time without compilation, and "
+        "steps/s follow from it. Click a heading to sort."
     )
     if metric == scores.NORMALISED:
         note = (

@@ -28,6 +28,7 @@ from rlsuite.agents.offline import a2pr, td3_bc
 from rlsuite.agents.offline.a2pr import guide
 from rlsuite.agents.offline.a2pr.agent import parts
 from rlsuite.agents.offline.a2pr.vae import Reconstruction, Vae, divergence
+from rlsuite.errors import UsageError
 from rlsuite.types import Context, Hyper
 
 KEY = jax.random.key(0)
@@ -215,11 +216,12 @@ def test_the_published_sets():
     for dataset, numbers in {
         "hopper-medium-v2": (0.4, 1.0, 2.5, 0.995),
         "halfcheetah-medium-replay-v2": (0.8, 1.5, 40.0, 0.995),
-        "halfcheetah-medium-expert-v2": (10.0, 1.0, 40.0, 0.99),
+        "halfcheetah-medium-expert-v2": (15.0, 1.0, 40.0, 0.99),
         "walker2d-medium-expert-v2": (0.8, 1.0, 2.5, 0.99),
-        "halfcheetah-random-v2": (0.5, 1.0, 2.5, 0.99),
     }.items():
         settings, run = registry.resolve_preset(row, "authors", "", dataset)
         config = a2pr.Config.from_mapping(settings)
         assert (config.mask, config.vae_weight, config.alpha, config.gamma) == numbers
         assert run == {"total_steps": 1_000_000}
+    with pytest.raises(UsageError, match="no set for halfcheetah-random-v2"):
+        registry.resolve_preset(row, "authors", "mujoco:HalfCheetah-v4", "halfcheetah-random-v2")

@@ -204,6 +204,9 @@ def test_the_best_trajectories_are_kept_whole(fraction, discount, kept):
     np.testing.assert_array_equal(data.kept, kept)
     drawn = np.asarray(dataset.draw(data, KEY, (500,)))
     assert set(drawn.tolist()) == set(kept)
+    obs = np.asarray(data.rows.obs)[kept]
+    np.testing.assert_allclose(data.stats.obs_mean, obs.mean(0), atol=1e-6)
+    np.testing.assert_allclose(data.stats.obs_std, obs.std(0), atol=1e-6)
 
 
 def test_all_trajectories_are_all_rows():

@@ -10,7 +10,8 @@ from rlsuite.dataset import Dataset
 
 
 def best_trajectories(fraction: float, discount: float, data: Dataset) -> Dataset:
-    """The data of which only rows of the best trajectories may be drawn.
+    """The data of which only rows of the best trajectories may be drawn; observations are
+    standardised by those rows' statistics.
 
     Args:
       fraction: of the trajectories; rounded down, but at least one is kept.
@@ -24,7 +25,11 @@ def best_trajectories(fraction: float, discount: float, data: Dataset) -> Datase
     # A hair more, so that 0.29 of 100 is 29.
     keep = max(1, int(fraction * len(returns) + 1e-9))
     best = np.argsort(-returns, kind="stable")[:keep]
-    return data._replace(kept=jnp.asarray(np.flatnonzero(np.isin(number, best)), jnp.int32))
+    kept = np.flatnonzero(np.isin(number, best))
+    obs = np.asarray(data.rows.obs, np.float64)[kept]
+    mean, deviation = (jnp.asarray(x, jnp.float32) for x in (obs.mean(0), obs.std(0)))
+    stats = data.stats._replace(obs_mean=mean, obs_std=deviation)
+    return data._replace(kept=jnp.asarray(kept, jnp.int32), stats=stats)
 
 
 def discounted_returns(

@@ -17,7 +17,7 @@ MeanKind = Literal["tanh", "linear"]
 @dataclass(frozen=True)
 class CloningConfig(OfflineConfig):
     """Base of the settings of agents whose policy regresses on the data's actions. Actions are in
-    [-1, 1] of the environment's box, and so is ln sigma's unit."""
+    [-1, 1] of the environment's box; sigma is in the same unit, half the box's width."""
 
     learning_rate: Traced[float] = knob(3e-4, "the policy's Adam step size", gt=0)
     decay: Decay = knob("none", "how that step size changes; cosine: to 0 at the run's last update")

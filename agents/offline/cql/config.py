@@ -24,7 +24,7 @@ class Config(TemperatureConfig, SoftCoreConfig, OfflineConfig):
     """
 
     conservative: bool = knob(
-        True, "whether critics pay the penalty; without it SAC on the data, at SAC's cost"
+        True, "whether critics pay the penalty; false, with `backup_entropy`: SAC on the data"
     )
     cql_alpha: Traced[float] = knob(10.0, "weight of the penalty", ge=0)
     cql_actions: int = knob(10, "actions drawn of each of the three kinds", ge=1)
@@ -52,7 +52,7 @@ class Config(TemperatureConfig, SoftCoreConfig, OfflineConfig):
     actor_init: Init = knob("torch", "how the actor's weights start; `init` is the critics'")
     init: Init = knob("orthogonal", "how the critics' weights start; torch: U(±1/sqrt(fan_in))")
     head_gain: float = knob(
-        1e-2, "gain of the last layers as they start: Xavier's for the actor's, orthogonal", gt=0
+        1e-2, "gain of the last layers' start: Xavier's (actor), orthogonal (critics)", gt=0
     )
 
     def check(self) -> None:

@@ -93,11 +93,13 @@ def cloning_weight(static: Any, y: Float[Array, "n b"], ctx: Context) -> Float[A
 
 
 def report(static: Any, found: Gradient, weight: Float[Array, "n b"], ctx: Context) -> Metrics:
-    """`value/stationarity` is mean f*'(y) less (1 - lambda)/lambda: 0 where a semi-gradient
+    """`loss/value` is (1 - lambda) V(s) + lambda f*(y) with V's target in y, whatever the gradient.
+    `value/stationarity` is mean f*'(y) less (1 - lambda)/lambda: 0 where a semi-gradient
     rests. `policy/nonzero_weight` is the share of the data that is cloned at all."""
-    slope = DIVERGENCES[static.divergence].slope(found.residual)
-    lam = ctx.hp.odice_lambda
+    f, lam = DIVERGENCES[static.divergence], ctx.hp.odice_lambda
+    slope = f.slope(found.residual)
     out: Metrics = {
+        "loss/value": metrics.mean((1 - lam) * found.v + lam * f.conjugate(found.residual)),
         "value/v": metrics.mean(found.v),
         "value/residual": metrics.mean(found.residual),
         "value/stationarity": metrics.mean(slope.mean() - (1 - lam) / lam),

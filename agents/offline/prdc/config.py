@@ -19,6 +19,11 @@ class Config(PulledConfig):
     it may copy what was done well in a *similar* state: alpha / mean|Q| x Q - mean (mu(s) - a_j)^2.
     The larger beta, the nearer to TD3+BC; with beta 0 states do not matter. Look at
     policy/self_neighbour: while it is 1 this is TD3+BC. Defaults are the authors'.
+
+    A CPU's default search looks among the `neighbours` nearest states of each row, and
+    policy/certified is the share of its answers that are proved right. With few state entries or a
+    beta below 1 that share falls and the answers are those of a larger beta: then take
+    `search = "exact"` or `resolve` some.
     """
 
     alpha: Traced[float] = knob(2.5, "weight of the scaled Q", ge=0)
@@ -27,7 +32,7 @@ class Config(PulledConfig):
         "code", "what is regressed: mean square of action entries, or the distance as in the paper"
     )
     search: Literal["auto", "table", "exact"] = knob(
-        "auto", "over the nearest states, or all rows; auto: the table on a CPU, else exact"
+        "auto", "over each row's nearest states or all rows; auto: the table on a CPU, else exact"
     )
     neighbours: int = knob(64, "nearest states in the table of each row", ge=1)
     resolve: int = knob(0, "unproved answers of the table searched exactly per minibatch", ge=0)

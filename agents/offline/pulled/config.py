@@ -10,5 +10,5 @@ from rlsuite.agents.online.dpg.config import TwinDelayedConfig
 
 @dataclass(frozen=True)
 class PulledConfig(OfflineConfig, TwinDelayedConfig):
-    """Base of the settings of TD3's offline relatives. `exploration_noise` matters only to who
-    goes on online."""
+    """Base of the settings of TD3's offline relatives. `exploration_noise` is that of `act` in the
+    mode "sample"; training and evaluation draw none."""
