@@ -85,8 +85,11 @@ def stand_in(env_id: str) -> Any:
 
 
 def build(row: registry.AgentRow, name: str, env_id: str) -> tuple[Any, int]:
-    """(configuration, budget) as the command line makes them."""
-    settings, run = registry.resolve_preset(row, name, env_id)
+    """(configuration, budget) as the command line makes them, of the first dataset that is listed
+    where only those have a set."""
+    table = row.load_presets()[name]
+    listed = table.get("only_listed") and not table.get("env") and next(iter(table["dataset"]))
+    settings, run = registry.resolve_preset(row, name, env_id, listed or "")
     return row.load_config().from_mapping(settings), run["total_steps"]
 
 
