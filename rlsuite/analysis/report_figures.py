@@ -63,7 +63,8 @@ def _learning_curves(
         return [Section("Learning curves", html.paragraph(note))]
     by_steps = figures.learning_curves(steps, targets, unit=frames.step_name, y_label=name)
     by_time = figures.learning_curves(seconds, targets, x="seconds", y_label=name)
-    marks = _sources(targets)
+    drawn = set(frames.cells["env"].to_list())
+    marks = _sources([target for target in targets if target.env in drawn])
     return [
         Section(
             "Learning curves",
