@@ -15,11 +15,13 @@ from offline_tools import dataset_for
 
 from rlsuite import keys, registry
 from rlsuite.agents.offline.base.learning import minibatch
+from rlsuite.agents.online.off_policy.state import Batch, due
 from rlsuite.dataset import Dataset, Rows
 from rlsuite.engine.program import context
 from rlsuite.envs.datasets import view
 from rlsuite.types import Agent, Context, TimeStep
 
+KEY = jax.random.key(0)
 TINY: dict[str, Any] = {"hidden": (16,), "batch_size": 8, "updates": 2}
 # Of each agent: what makes it learn within some hundred updates of small networks.
 QUICK: dict[str, Any] = {
@@ -177,3 +179,29 @@ def test_every_agent_does_better_than_whom_it_learned_from(name):
     run = jax.jit(jax.vmap(partial(slid, agent, ctx)))
     returns = np.asarray(run(jax.random.split(jax.random.key(0), 3)))
     assert returns.min() > behaviour / 2
+
+
+def conditions(updates: int) -> int:
+    """How many a program of two seeds side by side has."""
+    agent, ctx = setup("td3-bc", dataset_for(Slide()), **TINY | {"updates": updates})
+    states = jax.eval_shape(jax.vmap(agent.init, (0, None)), jax.random.split(KEY, 2), ctx)
+    return str(jax.make_jaxpr(jax.vmap(agent.step, (0, None)))(states, ctx)).count("cond[")
+
+
+def test_side_by_side_a_resting_actor_costs_nothing():
+    """Where an iteration is a multiple of the delay of 2, vmap leaves the condition a condition;
+    else it becomes a choice between two results that are both computed."""
+    assert conditions(4) == conditions(3) + 1
+
+
+@pytest.mark.parametrize("updates", [1, 4, 6])
+@pytest.mark.parametrize("period", [2, 3, 4])
+def test_turns_come_every_period_th_update_however_they_are_counted(period, updates):
+    nothing = jnp.zeros(1)
+    for done in range(1, 13):
+        turn = jnp.int32((done - 1) % updates + 1)
+        batch = Batch(nothing, nothing, nothing, nothing, nothing, turn=turn)
+        assert bool(due(batch, jnp.int32(done), period, updates)) == (done % period == 0)
+        assert bool(due(batch._replace(turn=None), jnp.int32(done), period, updates)) == (
+            done % period == 0
+        )

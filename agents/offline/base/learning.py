@@ -33,7 +33,8 @@ def learn(parts: Parts, state: State, batch: Places, ctx: Context) -> tuple[Stat
     # Split at once: on a CPU each split takes as long as two hundred random numbers.
     keys = jax.random.split(stream(state.key, Purpose.LEARN, iteration), parts.static.updates)
     body = partial(gradient_step, parts, state.scale, ctx)
-    learner, reports = jax.lax.scan(body, state.learner, (batch, keys))
+    turns = jnp.arange(1, parts.static.updates + 1)
+    learner, reports = jax.lax.scan(body, state.learner, (batch, keys, turns))
     counters = state.counters.replace(iterations=iteration + 1)
     return state.replace(learner=learner, counters=counters), metrics.reduce(reports)
 
@@ -43,11 +44,12 @@ def gradient_step(
     scale: Scale | tuple[()],
     ctx: Context,
     learner: PyTree,
-    drawn: tuple[Int[Array, " b"], Key[Array, ""]],
+    drawn: tuple[Int[Array, " b"], Key[Array, ""], Int[Array, ""]],
 ) -> tuple[Any, Metrics]:
     """One minibatch, one step of the algorithm."""
-    places, key = drawn
-    return parts.algorithm.update(learner, minibatch(parts, scale, places, ctx), key, ctx)
+    places, key, turn = drawn
+    batch = minibatch(parts, scale, places, ctx)._replace(turn=turn)
+    return parts.algorithm.update(learner, batch, key, ctx)
 
 
 def minibatch(

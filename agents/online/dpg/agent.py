@@ -43,6 +43,7 @@ def networks(
         policy_delay,
         smoothing,
         pull or Pull(),
+        static.updates,
     )
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from rlsuite import metrics
 from rlsuite.agents.online.dpg import steps
 from rlsuite.agents.online.dpg.state import Core, Learner, optimizers
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.online.off_policy.state import Batch, due
 from rlsuite.metrics import Metrics
 from rlsuite.types import Context, Mode
 
@@ -78,9 +78,9 @@ def update(
     if core.policy_delay == 1:
         moved, of_actor = move()
     else:
-        due = learner.updates % core.policy_delay == 0
+        turn = due(batch, learner.updates, core.policy_delay, core.updates)
         rest = partial(steps.actor_rests, learner, jax.eval_shape(move)[1])
-        moved, of_actor = jax.lax.cond(due, move, rest)
+        moved, of_actor = jax.lax.cond(turn, move, rest)
     return learner.replace(**moved._asdict()), {
         "loss/critic": metrics.mean(loss),
         "value/q": metrics.mean(q),

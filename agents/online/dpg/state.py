@@ -28,7 +28,8 @@ class Learner(struct.PyTreeNode):
 
 
 class Core(NamedTuple):
-    """The static pieces. Without `smoothing` the target's action carries no noise.
+    """The static pieces. Without `smoothing` the target's action carries no noise; `updates` are
+    those of an iteration.
 
     `ctx.hp` must have learning_rate, critic_learning_rate, adam_epsilon, tau, exploration_noise
     and, with smoothing, policy_noise and noise_clip.
@@ -39,6 +40,7 @@ class Core(NamedTuple):
     policy_delay: int
     smoothing: bool
     pull: Pull
+    updates: int = 1
 
 
 def optimizers(ctx: Context) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, Key, PRNGKeyArray, PyTree
 
 from rlsuite import metrics, normalize, replay
 from rlsuite.agents.online.off_policy.state import (
@@ -32,7 +32,8 @@ def learn(parts: Parts, state: State, batch: Collected, ctx: Context) -> tuple[S
     body = partial(gradient_step, parts, state, ctx)
     # Split at once: on a CPU each split takes as long as two hundred random numbers.
     keys = jax.random.split(key, (parts.static.updates, 2))
-    learner, reports = jax.lax.scan(body, state.learner, keys)
+    turns = jnp.arange(1, parts.static.updates + 1)
+    learner, reports = jax.lax.scan(body, state.learner, (keys, turns))
     ended = batch.episodes
     report = {
         "train/return": metrics.mean(ended.returns, where=ended.finished),
@@ -51,12 +52,16 @@ def merged(parts: Parts, state: State, batch: Collected) -> normalize.Moments:
 
 
 def gradient_step(
-    parts: Parts, state: State, ctx: Context, learner: PyTree, keys: Key[Array, "2"]
+    parts: Parts,
+    state: State,
+    ctx: Context,
+    learner: PyTree,
+    of: tuple[Key[Array, "2"], Int[Array, ""]],
 ) -> tuple[Any, Metrics]:
     """One minibatch, one step of the algorithm."""
-    draw_key, update_key = keys
+    (draw_key, update_key), turn = of
     batch = replay.apart(state.replay, partial(draw, parts, state, draw_key, ctx))
-    return parts.algorithm.update(learner, batch, update_key, ctx)
+    return parts.algorithm.update(learner, batch._replace(turn=turn), update_key, ctx)
 
 
 def draw(parts: Parts, state: State, key: PRNGKeyArray, ctx: Context) -> Batch:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from flax import struct
 from gymnasium import spaces
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from rlsuite import box, mlp, normalize
 from rlsuite.metrics import Metrics
@@ -34,7 +34,8 @@ class Batch(NamedTuple):
     """A minibatch as losses see it: observations normalised, n-step rewards summed.
 
     `discount` is gamma^m (1 - terminated) of the m steps summed: what multiplies the bootstrap.
-    `extra` is what an agent's own data brings along, row by row: next actions, row numbers.
+    `extra` is what an agent's own data brings along, row by row: next actions, row numbers. `turn`
+    is which update of its iteration it is for, from 1 on; None where nobody counts.
     """
 
     obs: Array
@@ -43,6 +44,24 @@ class Batch(NamedTuple):
     discount: Float[Array, " b"]
     next_obs: Array
     extra: PyTree = ()
+    turn: Int[Array, ""] | None = None
+
+
+def due(batch: Batch, done: Int[Array, ""], period: int, updates: int) -> Bool[Array, ""]:
+    """Whether it is the turn of what happens every `period`-th update.
+
+    Of the two ways to know, the turn within the iteration is the same in all seeds side by side:
+    under vmap a `lax.cond` on it runs one branch, on a seed's own count it would run both.
+
+    Args:
+      batch: of this update.
+      done: a seed's updates so far, this one included.
+      period: how often it happens.
+      updates: how many updates an iteration has; the turn decides if that is a multiple.
+    """
+    if batch.turn is not None and updates % period == 0:
+        return batch.turn % period == 0
+    return done % period == 0
 
 
 class Policy(NamedTuple):

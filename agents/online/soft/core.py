@@ -19,7 +19,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from rlsuite import metrics, mlp, optim
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.online.off_policy.state import Batch, due
 from rlsuite.agents.online.soft import losses
 from rlsuite.agents.online.soft.kinds import Kind, Soft
 from rlsuite.metrics import Metrics
@@ -253,9 +253,9 @@ def actor_phase(
         policy, report = run(learner.policy)
     else:
         shape = jax.eval_shape(run, learner.policy)[1]
-        due = learner.updates % static.actor_period == 0
+        turn = due(batch, learner.updates, static.actor_period, static.updates)
         policy, report = jax.lax.cond(
-            due, run, lambda policy: (policy, metrics.empty(shape)), learner.policy
+            turn, run, lambda policy: (policy, metrics.empty(shape)), learner.policy
         )
     return learner.replace(policy=policy), report
 
