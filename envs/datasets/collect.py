@@ -8,8 +8,6 @@ one Minari folder.
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 
 from rlsuite import registry
 from rlsuite.engine import files
-from rlsuite.envs.datasets import minari_write
+from rlsuite.envs.datasets import minari_write, parts
 from rlsuite.envs.datasets.recording import Header, Recording
 from rlsuite.envs.datasets.source import usual_score
 from rlsuite.errors import UsageError
@@ -82,8 +80,8 @@ def collect(what: Collection, target: Path, on_steps: Callable[[int], None]) -> 
 
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
-    parts = target.with_name(f"{target.name}.parts")
-    _begin(parts, what.identity())
+    folder = parts.beside(target)
+    parts.begin(folder, what.identity())
     env = registry.make_env(what.env, **what.env_options)
     columns: list[dict[str, np.ndarray]] = []
     count = max(1, len(what.policies))
@@ -91,33 +89,20 @@ def collect(what: Collection, target: Path, on_steps: Callable[[int], None]) -> 
     for stream in range(count):
         path = what.policies[stream] if what.policies else None
         played = rollout.Stream(env, what, path, stream)
-        for rows in _chunks(played, parts, stream, share):
+        for rows in _chunks(played, folder, stream, share):
             columns.append(rows)
             on_steps(sum(rows["reward"].size for rows in columns))
     rec = _joined(columns, env, what)
     more = {"author": "rlsuite", "algorithm_name": _named(what), "seed": what.seed}
     minari_write.write(target, rec, env.action_space, **more)
-    shutil.rmtree(parts)
+    parts.clear(folder)
     return rec.header.rows
 
 
-def _begin(parts: Path, identity: dict[str, Any]) -> None:
-    asked = parts / "asked.json"
-    if asked.exists():
-        if files.read_json(asked) != json.loads(json.dumps(identity)):
-            raise UsageError(f"{parts} was begun with other settings: delete it, or give the same")
-        return
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-        files.write_json(asked, identity)
-    except OSError as error:
-        raise UsageError(f"cannot write {parts}: {error.strerror}") from None
-
-
-def _chunks(played: Any, parts: Path, stream: int, share: int) -> Any:
+def _chunks(played: Any, folder: Path, stream: int, share: int) -> Any:
     """The rows of each chunk, [steps, environments, ...]; read where they are there already."""
     for start in range(0, share, CHUNK):
-        path = parts / f"{stream:03}-{start:09}.safetensors"
+        path = parts.chunk(folder, stream, start)
         if path.exists():
             played.restore(path)
         else:
@@ -130,14 +115,14 @@ def _joined(columns: list[dict[str, np.ndarray]], env: Any, what: Collection) ->
     """Each environment's steps one after the other, stream after stream."""
     streams = max(1, len(what.policies))
     per = len(columns) // streams
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in columns[0]}
+    pieces: dict[str, list[np.ndarray]] = {name: [] for name in columns[0]}
     for stream in range(streams):
         mine = columns[stream * per : (stream + 1) * per]
-        for name, column in parts.items():
+        for name, column in pieces.items():
             whole = np.concatenate([rows[name] for rows in mine]).swapaxes(0, 1)
             column.extend(whole)
-    ends = np.cumsum([len(column) for column in parts["reward"]]) - 1
-    flat = {name: np.concatenate(column) for name, column in parts.items()}
+    ends = np.cumsum([len(column) for column in pieces["reward"]]) - 1
+    flat = {name: np.concatenate(column) for name, column in pieces.items()}
     truncated = flat["truncated"].copy()
     truncated[ends] = True
     discrete = hasattr(env.action_space, "n")
