@@ -17,9 +17,8 @@ import numpy as np
 
 from rlsuite import registry
 from rlsuite.engine import files
-from rlsuite.envs.datasets import minari_write, parts
+from rlsuite.envs.datasets import minari_write, origin, parts
 from rlsuite.envs.datasets.recording import Header, Recording
-from rlsuite.envs.datasets.source import usual_score
 from rlsuite.errors import UsageError
 
 CHUNK = 250
@@ -80,6 +79,7 @@ def collect(what: Collection, target: Path, on_steps: Callable[[int], None]) -> 
 
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
+    origin.refuse_borrowed_name(target, "own", what.env)
     folder = parts.beside(target)
     parts.begin(folder, what.identity())
     env = registry.make_env(what.env, **what.env_options)
@@ -129,7 +129,7 @@ def _joined(columns: list[dict[str, np.ndarray]], env: Any, what: Collection) ->
     header = Header(
         "minari", len(truncated), env.observation_space.shape,
         () if discrete else env.action_space.shape, discrete, what.env,
-        usual_score(what.env, "own"), "own",
+        origin.usual_score(what.env, "own"), "own",
     )  # fmt: skip
     return Recording(
         header, flat["obs"], flat["action"], flat["reward"], flat["terminated"],

@@ -11,9 +11,9 @@ import numpy as np
 
 from rlsuite import registry
 from rlsuite.engine.data import DataRef
-from rlsuite.envs.datasets import checks, d4rl, formats, locate, minari_write, npz
+from rlsuite.envs.datasets import checks, d4rl, formats, minari_write, npz, origin
 from rlsuite.envs.datasets.recording import Recording, completed
-from rlsuite.envs.datasets.source import DEFAULT_LIMIT, resolve, timed
+from rlsuite.envs.datasets.source import DEFAULT_LIMIT, opened, timed
 from rlsuite.errors import UsageError
 
 
@@ -47,11 +47,11 @@ def convert(
     layout = formats.layout_for(target)
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
-    ref = resolve(spec)
+    ref, rec = opened(spec)
     env = env or ref.env
+    origin.refuse_borrowed_name(target, ref.family, env)
     row = registry.env(env) if env in registry.envs() else None
-    path, _ = locate.find(ref.spec)
-    rec = timed(formats.read(path), (row.time_limit if row else None) or DEFAULT_LIMIT)
+    rec = timed(rec, (row.time_limit if row else None) or DEFAULT_LIMIT)
     score, extra = ref.score, {}
     header = dataclasses.replace(
         rec.header, env=env, family=ref.family, score=score, extra=extra

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from rlsuite.envs.datasets.aside import written_aside
+from rlsuite.envs.datasets.damage import readable, score
 from rlsuite.envs.datasets.recording import (
     KNOWN,
     REQUIRED,
@@ -20,7 +21,6 @@ from rlsuite.envs.datasets.recording import (
     header,
     recording,
 )
-from rlsuite.errors import UsageError
 
 _SAID = {"env": "env_id", "family": "rlsuite_family"}
 
@@ -32,15 +32,8 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
       UsageError: none, no HDF5, cut short, or unreadable further in.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except FileNotFoundError:
-        raise UsageError(f"no file {path}") from None
-    except (OSError, RuntimeError) as error:
-        # Also what reading a damaged block raises.
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} is damaged or no HDF5 file ({reason})") from None
+    with readable(path, "HDF5"), h5py.File(path, "r") as file:
+        yield file
 
 
 def read_header(path: Path) -> Header:
@@ -57,17 +50,23 @@ def read(path: Path) -> Recording:
     """
     with opened(path) as file:
         said = _header(path, file)
-        return recording(said, {key: file[key][()] for key in KNOWN if key in file})
+        columns = {key: value[()] for key, value in _columns(file).items()}
+    return recording(path, said, columns)
+
+
+def _columns(file: Any) -> dict[str, Any]:
+    """The known keys only: what else is in the file may be anything, links to nowhere too."""
+    found = {key: file.get(key) for key in KNOWN}
+    return {key: value for key, value in found.items() if isinstance(value, h5py.Dataset)}
 
 
 def _header(path: Path, file: Any) -> Header:
-    columns = {key: file[key] for key in file if isinstance(file[key], h5py.Dataset)}
-    check_columns(path, columns, REQUIRED)
+    columns = _columns(file)
+    check_columns(path, columns, REQUIRED, file)
     attributes = {key: _plain(value) for key, value in file.attrs.items()}
-    low, high = attributes.get("ref_min_score"), attributes.get("ref_max_score")
-    score = None if low is None or high is None else (float(low), float(high))
+    pair = score(path, attributes.get("ref_min_score"), attributes.get("ref_max_score"))
     said = {key: str(attributes.get(name, "")) for key, name in _SAID.items()}
-    return header("d4rl", columns, score=score, extra=attributes, **said)
+    return header("d4rl", columns, score=pair, extra=attributes, **said)
 
 
 def _plain(value: Any) -> Any:

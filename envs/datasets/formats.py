@@ -25,6 +25,9 @@ def layout_of(path: Path) -> str:
     if not path.exists():
         known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UsageError(f"no dataset {path}" + (f": {nearest(path.name, known)}" if known else ""))
+    if not path.is_file():
+        # Reading a pipe would wait for somebody to write.
+        raise UsageError(f"{path} is neither a file nor a folder")
     return layout_for(path)
 
 
@@ -61,8 +64,12 @@ def inner(path: Path) -> Path:
 
 def fingerprint(path: Path) -> str:
     """Hash of a dataset's content, whatever it is called."""
-    path = inner(path)
-    files = [path / "metadata.json", path / "main_data.hdf5"] if path.is_dir() else [path]
+    layout, path = layout_of(path), inner(path)
+    files = [path]
+    if path.is_dir():
+        # Of a folder that is none of Minari's its reader says more than that a file is missing.
+        module(layout).read_metadata(path)
+        files = [path / "metadata.json", path / "main_data.hdf5"]
     digest = hashlib.sha256()
     for file in files:
         try:

@@ -12,10 +12,10 @@ from jaxtyping import Int
 
 from rlsuite import registry
 from rlsuite.engine.data import DataRef, check_families, task
-from rlsuite.envs.datasets import formats, locate
+from rlsuite.envs.datasets import formats, locate, origin
 from rlsuite.envs.datasets.convert import write
 from rlsuite.envs.datasets.recording import Recording, completed, episodes
-from rlsuite.envs.datasets.source import DEFAULT_LIMIT, resolve, timed
+from rlsuite.envs.datasets.source import DEFAULT_LIMIT, refer, timed
 from rlsuite.errors import UsageError
 
 _COLUMNS = ("obs", "action", "reward", "terminated", "truncated", "next_obs", "next_known")
@@ -70,8 +70,9 @@ def mix(parts: Sequence[Part], target: Path, seed: int = 0) -> list[Taken]:
         raise UsageError(f"{target} exists already: delete it or choose another name")
     if not parts:
         raise UsageError("nothing to mix: name at least one dataset")
-    refs = [resolve(part.spec) for part in parts]
+    refs = [refer(part.spec) for part in parts]
     _check_together(refs)
+    origin.refuse_borrowed_name(target, refs[0].family, refs[0].env)
     row = registry.envs().get(refs[0].env)
     limit = (row.time_limit if row else None) or DEFAULT_LIMIT
     rng = np.random.default_rng(seed)
