@@ -76,6 +76,15 @@ def fits(rec: Recording, row: EnvRow) -> bool:
     )  # fmt: skip
 
 
+def sizes(rec: Recording, row: EnvRow) -> str:
+    """What does not fit, for a message."""
+    action = "indices" if rec.header.discrete else rec.header.action
+    return (
+        f"it has observations {rec.header.observation} and actions {action}, the environment "
+        f"{row.observation.shape} and {row.action}"
+    )
+
+
 def bounded(row: EnvRow) -> bool:
     """Whether an environment's row says which actions there are, for every entry."""
     return row.action.kind == "discrete" or bool(

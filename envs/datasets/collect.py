@@ -17,7 +17,7 @@ import numpy as np
 
 from rlsuite import registry
 from rlsuite.engine import files
-from rlsuite.envs.datasets import minari_write, origin, parts
+from rlsuite.envs.datasets import formats, minari_write, origin, parts
 from rlsuite.envs.datasets.recording import Header, Recording
 from rlsuite.errors import UsageError
 
@@ -30,7 +30,7 @@ class Collection:
 
     Attributes:
       env: registry id.
-      steps: in all; shared evenly by the policies.
+      steps: in all; shared evenly by the policies and their environments, see `total`.
       policies: files of the suite; none: uniformly random actions.
       mode: how policies act: greedy, sample or explore.
       seed: of every draw.
@@ -51,8 +51,16 @@ class Collection:
             if getattr(self, name) < least:
                 flag = "--" + name.replace("_", "-")
                 raise UsageError(f"{flag} must be at least {least}, not {getattr(self, name)}")
+        if self.seed >= 2**31:
+            raise UsageError(f"--seed must be below 2**31, not {self.seed}")
         if self.mode not in ("greedy", "sample", "explore"):
             raise UsageError(f"--mode must be greedy, sample or explore, not {self.mode!r}")
+
+    @property
+    def total(self) -> int:
+        """Steps recorded: `steps`, rounded up so that every environment takes as many."""
+        each = max(1, len(self.policies)) * self.num_envs
+        return -(-self.steps // each) * each
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a recording to go on."""
@@ -73,19 +81,19 @@ def collect(what: Collection, target: Path, on_steps: Callable[[int], None]) -> 
       Steps recorded.
 
     Raises:
-      UsageError: the target exists, a policy is of other sizes, other settings were begun with.
+      UsageError: the target cannot be (`check_target`), a policy is of other sizes, other settings
+        were begun with.
     """
+    check_target(target, what.env)
+    # Not above: what the target's name says wrong is said before jax is loaded.
     from rlsuite.envs.datasets import rollout
 
-    if target.exists():
-        raise UsageError(f"{target} exists already: delete it or choose another name")
-    origin.refuse_borrowed_name(target, "own", what.env)
     folder = parts.beside(target)
     parts.begin(folder, what.identity())
     env = registry.make_env(what.env, **what.env_options)
     columns: list[dict[str, np.ndarray]] = []
     count = max(1, len(what.policies))
-    share = -(-what.steps // (count * what.num_envs))
+    share = what.total // (count * what.num_envs)
     for stream in range(count):
         path = what.policies[stream] if what.policies else None
         played = rollout.Stream(env, what, path, stream)
@@ -97,6 +105,23 @@ def collect(what: Collection, target: Path, on_steps: Callable[[int], None]) -> 
     minari_write.write(target, rec, env.action_space, **more)
     parts.clear(folder)
     return rec.header.rows
+
+
+def check_target(target: Path, env: str) -> None:
+    """Refuse a target before anything is built for it.
+
+    Raises:
+      UsageError: it exists, or is called like a file or like another dataset.
+    """
+    if target.exists():
+        raise UsageError(f"{target} exists already: delete it or choose another name")
+    if target.suffix in formats.ENDINGS:
+        folder = target.with_suffix("")
+        raise UsageError(
+            f"{target} ends in {target.suffix}, and a recording is a folder: record {folder}, then "
+            f"`rlsuite dataset convert {folder} {target}`"
+        )
+    origin.refuse_borrowed_name(target, "own", env)
 
 
 def _chunks(played: Any, folder: Path, stream: int, share: int) -> Any:

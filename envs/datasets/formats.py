@@ -11,7 +11,7 @@ from rlsuite.envs.datasets.recording import Header, Recording
 from rlsuite.errors import UsageError, nearest
 
 LAYOUTS = {"d4rl": "d4rl", "npz": "npz", "minari": "minari"}
-_ENDINGS = {".hdf5": "d4rl", ".h5": "d4rl", ".npz": "npz"}
+ENDINGS = {".hdf5": "d4rl", ".h5": "d4rl", ".npz": "npz"}
 
 
 def layout_of(path: Path) -> str:
@@ -35,9 +35,9 @@ def layout_for(path: Path) -> str:
     """What a path that need not exist would be written as: by its ending, a folder without one."""
     if not path.suffix:
         return "minari"
-    if path.suffix not in _ENDINGS:
+    if path.suffix not in ENDINGS:
         raise UsageError(f"{path} ends in {path.suffix}, not .hdf5 or .npz, and is no folder")
-    return _ENDINGS[path.suffix]
+    return ENDINGS[path.suffix]
 
 
 def module(layout: str) -> ModuleType:

@@ -122,11 +122,7 @@ def _warnings(read: Recording, rec: Recording, row: registry.EnvRow | None) -> l
     if row is None:
         out.append("no environment of the suite is known for it: actions were not compared")
     elif not checks.fits(rec, row):
-        action = "indices" if rec.header.discrete else rec.header.action
-        out.append(
-            f"observations {rec.header.observation} and actions {action} do not fit {row.id}, "
-            f"which has {row.observation.shape} and {row.action}: training refuses this file"
-        )
+        out.append(f"it does not fit {row.id}, training refuses it: {checks.sizes(rec, row)}")
     elif checks.bounded(row) and (count := _outside(rec, row)):
         out.append(f"{count:,} actions are outside {row.action} of {row.id}: training refuses them")
     if count := int(checks.straddling(rec).sum()):
@@ -154,7 +150,7 @@ def histogram(found: Inspection, folder: Path) -> Path:
       The SVG's path.
 
     Raises:
-      UsageError: there is no complete episode.
+      UsageError: there is no complete episode, or the folder cannot be written.
     """
     from rlsuite.analysis import style
     from rlsuite.analysis.histogram import returns_histogram
@@ -164,4 +160,7 @@ def histogram(found: Inspection, folder: Path) -> Path:
     if not np.isfinite(found.returns).all():
         raise UsageError(f"{found.ref.name} has returns that are not finite: they cannot be drawn")
     figure = returns_histogram(found.returns, found.ref.name, found.ref.score)
-    return style.save(figure, folder, f"{found.ref.name.replace('/', '-')}_returns")
+    try:
+        return style.save(figure, folder, f"{found.ref.name.replace('/', '-')}_returns")
+    except OSError as error:
+        raise UsageError(f"cannot write into {folder}: {error.strerror}") from None

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rlsuite import registry
-from rlsuite.engine.data import DataRef, check_families, task
+from rlsuite.engine.data import DataRef, task
 from rlsuite.envs.datasets import formats, locate, origin
 from rlsuite.envs.datasets.convert import write
 from rlsuite.envs.datasets.recording import Recording, completed, episodes
@@ -68,6 +68,8 @@ def mix(parts: Sequence[Part], target: Path, seed: int = 0) -> list[Taken]:
     layout = formats.layout_for(target)
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
+    if not 0 <= seed < 2**31:
+        raise UsageError(f"--seed must be at least 0 and below 2**31, not {seed}")
     if not parts:
         raise UsageError("nothing to mix: name at least one dataset")
     refs = [refer(part.spec) for part in parts]
@@ -89,9 +91,13 @@ def mix(parts: Sequence[Part], target: Path, seed: int = 0) -> list[Taken]:
 
 
 def _check_together(refs: Sequence[DataRef]) -> None:
-    check_families(refs)
     first = refs[0]
     for ref in refs[1:]:
+        if ref.family != first.family:
+            raise UsageError(
+                f"{ref.name} is {ref.family} data and {first.name} {first.family}, whose scores do "
+                "not compare: they do not mix"
+            )
         if task(ref.env) != task(first.env):
             raise UsageError(
                 f"{ref.name} was recorded on {ref.env or 'an unnamed environment'}, "

@@ -29,7 +29,7 @@ from rlsuite.envs.datasets.recording import (
 )
 from rlsuite.errors import UsageError
 
-_NEEDED = (*REQUIRED, "timeouts", "next_observations")
+NEEDED = (*REQUIRED, "timeouts", "next_observations")
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def read(path: Path) -> Recording:
         names = file.files
         said: dict[str, Any] = {k: str(file[k]) for k in ("env", "family") if k in names}
         pair = file["score"].tolist() if "score" in names else (None, None)
-    check_columns(path, columns, _NEEDED, names)
+    check_columns(path, columns, NEEDED, names)
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise UsageError(f"{path}: 'score' is {pair}, not the two returns that count as 0 and 100")
     return recording(path, header("npz", columns, score=score(path, *pair), **said), columns)
