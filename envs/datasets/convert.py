@@ -110,7 +110,8 @@ def _space(rec: Recording, row: registry.EnvRow | None) -> Any:
 
 
 def without_bad_rows(rec: Recording) -> tuple[Recording, int]:
-    """Rows that are finite, and how many were not; the row before a gap ends its episode."""
+    """Rows that are finite, and how many were not; the row before a gap ends its episode, and what
+    follows it is marked as `midway`."""
     rec = completed(rec)
     assert rec.next_obs is not None
     assert rec.next_known is not None
@@ -122,11 +123,15 @@ def without_bad_rows(rec: Recording) -> tuple[Recording, int]:
     cut = rec.truncated | gap
     columns = ("obs", "action", "reward", "terminated", "next_obs", "next_known")
     kept = {name: getattr(rec, name)[good] for name in columns}
+    # What is left of an episode behind a gap has not the episode's return.
+    behind = np.append(False, ~good[:-1] & ~rec.ends[:-1])
+    midway = (behind if rec.midway is None else behind | rec.midway)[good]
     rows = int(good.sum())
     if rows < 2:
         raise UsageError(f"only {rows} rows are finite: nothing is left to write")
     header = dataclasses.replace(rec.header, rows=rows)
-    return dataclasses.replace(rec, header=header, truncated=cut[good], **kept), int((~good).sum())
+    made = dataclasses.replace(rec, header=header, truncated=cut[good], midway=midway, **kept)
+    return made, int((~good).sum())
 
 
 def clipped_actions(rec: Recording, row: registry.EnvRow | None) -> tuple[Recording, int]:

@@ -81,6 +81,8 @@ def write(path: Path, rec: Recording) -> None:
     }  # fmt: skip
     if rec.next_obs is not None and rec.next_known is not None:
         columns |= {"next_observations": rec.next_obs, "next_obs_valid": rec.next_known}
+    if rec.midway is not None and rec.midway.any():
+        columns["midway"] = rec.midway
     with written_aside(path) as aside, h5py.File(aside, "w") as file:
         for key, value in columns.items():
             file.create_dataset(key, data=value, compression="gzip", compression_opts=4)

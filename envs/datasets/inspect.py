@@ -64,8 +64,8 @@ class Inspection:
 def complete(rec: Recording, limit: int | None = None) -> list[tuple[int, int]]:
     """Bounds of the episodes that came to their end: a terminal, or the full time limit.
 
-    What a change of policy or the end of a recording cut off counts neither as an episode nor in a
-    mean return.
+    What a change of policy, the end of a recording or a repair cut off counts neither as an episode
+    nor in a mean return.
 
     Args:
       rec: the recording.
@@ -76,6 +76,8 @@ def complete(rec: Recording, limit: int | None = None) -> list[tuple[int, int]]:
     truncated = rec.truncated[stops - 1]
     least = (stops - starts)[truncated].max(initial=0) if limit is None else limit - 1
     whole = rec.terminated[stops - 1] | (truncated & (stops - starts >= least))
+    if rec.midway is not None:
+        whole &= ~rec.midway[starts]
     return [(int(a), int(b)) for a, b in zip(starts[whole], stops[whole], strict=True)]
 
 

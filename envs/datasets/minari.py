@@ -26,6 +26,8 @@ from rlsuite.envs.datasets.recording import (
 from rlsuite.errors import UsageError
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
+# An episode's attribute, see `Recording.midway`; the minari package passes it by.
+MIDWAY = "rlsuite_midway"
 _PARTS = ("observations", "actions", "rewards", "terminations", "truncations")
 
 
@@ -134,7 +136,7 @@ def read(folder: Path) -> Recording:
         raise UsageError(f"{folder} says it has {said.rows} steps and has {found}: it is damaged")
     if found < 2:
         raise UsageError(f"{path} holds {found} steps: at least 2 are needed")
-    joined = {k: np.concatenate([e[k] for e in episodes]) for k in (*_PARTS, "next")}
+    joined = {k: np.concatenate([e[k] for e in episodes]) for k in (*_PARTS, "next", "midway")}
     action = joined["actions"]
     return Recording(
         header=said,
@@ -145,6 +147,7 @@ def read(folder: Path) -> Recording:
         truncated=joined["truncations"] & ~joined["terminations"],
         next_obs=float32(joined["next"]),
         next_known=np.ones(len(action), bool),
+        midway=joined["midway"],
     )
 
 
@@ -155,6 +158,8 @@ def _number(name: str) -> int:
 def _episode(path: Path, name: str, group: Any, said: Header) -> dict[str, np.ndarray]:
     out = _arrays(path, name, group, said)
     out["next"], out["observations"] = out["observations"][1:], out["observations"][:-1]
+    out["midway"] = np.zeros(len(out["rewards"]), bool)
+    out["midway"][:1] = bool(group.attrs.get(MIDWAY, False))
     for key in ("terminations", "truncations"):
         out[key] = flags(f"{path}: {name}", key, out[key])
         if out[key][:-1].any():

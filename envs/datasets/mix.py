@@ -18,7 +18,16 @@ from rlsuite.envs.datasets.recording import Recording, completed, episodes
 from rlsuite.envs.datasets.source import DEFAULT_LIMIT, refer, timed
 from rlsuite.errors import UsageError
 
-_COLUMNS = ("obs", "action", "reward", "terminated", "truncated", "next_obs", "next_known")
+_COLUMNS = (
+    "obs",
+    "action",
+    "reward",
+    "terminated",
+    "truncated",
+    "next_obs",
+    "next_known",
+    "midway",
+)
 
 
 class Part(NamedTuple):
@@ -120,7 +129,8 @@ def _take(ref: DataRef, share: float, limit: int, rng: np.random.Generator) -> R
     # Another recording follows: what the file's end cut was not the end of the world.
     cut = rec.truncated.copy()
     cut[stops - 1] |= ~rec.terminated[stops - 1]
-    rec = dataclasses.replace(rec, truncated=cut)
+    midway = np.zeros(len(cut), bool) if rec.midway is None else rec.midway
+    rec = dataclasses.replace(rec, truncated=cut, midway=midway)
     if share == 1.0:
         return rec
     rows = _rows(starts, stops, _chosen(stops - starts, share, rng))

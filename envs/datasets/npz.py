@@ -1,7 +1,8 @@
 """The recorded layout: D4RL's keys in one npz file, with what each step led to.
 
 Keys: observations, actions, rewards, terminals, timeouts, next_observations, and next_obs_valid
-where some rows' next observation is not what the step led to; `env`, `family` and `score` say where
+where some rows' next observation is not what the step led to; midway, where the first part of some
+episodes was left out, 1 in the row that follows; `env`, `family` and `score` say where
 it comes from.
 """
 
@@ -76,6 +77,8 @@ def write(path: Path, rec: Recording) -> None:
     }  # fmt: skip
     if rec.header.score is not None:
         columns["score"] = np.array(rec.header.score)
+    if rec.midway is not None and rec.midway.any():
+        columns["midway"] = rec.midway
     buffer = io.BytesIO()
     np.savez(buffer, **columns)
     write_atomic(path, buffer.getvalue())

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Num
 from rlsuite.errors import UsageError, nearest
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
-KNOWN = (*REQUIRED, "timeouts", "next_observations", "next_obs_valid")
+KNOWN = (*REQUIRED, "timeouts", "next_observations", "next_obs_valid", "midway")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Recording:
         limit is `truncated`, never `terminated`.
       next_obs: what each step led to, where the file has it.
       next_known: rows whose `next_obs` is what the step led to.
+      midway: rows before which the first part of their episode was left out, where there are any.
       timed: False where the file had no `timeouts` and `truncated` was counted out.
     """
 
@@ -62,6 +63,7 @@ class Recording:
     truncated: Bool[np.ndarray, " n"]
     next_obs: Float[np.ndarray, "n *o"] | None = None
     next_known: Bool[np.ndarray, " n"] | None = None
+    midway: Bool[np.ndarray, " n"] | None = None
     timed: bool = True
 
     @property
@@ -112,7 +114,7 @@ def refuse_other_type(where: Path | str, key: str, dtype: Any, kinds: str) -> No
 
 
 def _check_widths(path: Path, columns: Mapping[str, Any]) -> None:
-    for key in ("rewards", "terminals", "timeouts", "next_obs_valid"):
+    for key in ("rewards", "terminals", "timeouts", "next_obs_valid", "midway"):
         if key in columns and columns[key].shape[1:] not in ((), (1,)):
             raise UsageError(
                 f"{path}: {key!r} has shape {columns[key].shape}, not one number a row"
@@ -185,6 +187,7 @@ def recording(path: Path, said: Header, columns: Mapping[str, Any]) -> Recording
         truncated=ends("timeouts") & ~terminated,
         next_obs=None if after is None else float32(after),
         next_known=None if after is None else known,
+        midway=ends("midway") if "midway" in columns else None,
         timed="timeouts" in columns,
     )
 

@@ -22,6 +22,7 @@ from rlsuite.envs.datasets import (
     inspect,
     minari,
     minari_write,
+    mix,
     npz,
     record,
     source,
@@ -146,6 +147,25 @@ def test_repairs_are_made_when_asked_for(tmp_path: Path) -> None:
     assert not inspect.inspect(str(tmp_path / "clean.npz")).warnings
     # The steps before a gap end their episodes: no next action across it.
     assert np.asarray(data.rows.truncated)[[28, 38]].all()
+
+
+@pytest.mark.parametrize("layout", ["clean.npz", "clean.hdf5", "clean"])
+def test_what_follows_a_gap_is_no_complete_episode(tmp_path: Path, layout: str) -> None:
+    """Rows 20 to 39 end in a terminal; without row 30 the last nine have another return."""
+    rec = pendulum_like()
+    assert [stop for _, stop in inspect.complete(rec, 20)] == [20, 40, 60]
+    rec.obs[30] = np.nan
+    rec.obs[40] = np.nan
+    npz.write(tmp_path / "raw.npz", rec)
+    convert.convert(str(tmp_path / "raw.npz"), tmp_path / "step.npz", drop_bad=True)
+    mix.mix([mix.Part(str(tmp_path / "step.npz"))] * 2, tmp_path / "twice.npz")
+    convert.convert(str(tmp_path / "twice.npz"), tmp_path / layout)
+    back = formats.read(tmp_path / layout)
+    assert inspect.complete(back, 20) == [(0, 20), (58, 78)]
+    assert back.midway is not None
+    assert np.flatnonzero(back.midway).tolist() == [30, 39, 88, 97]
+    found = inspect.inspect(str(tmp_path / layout))
+    assert (len(found.returns), found.cut) == (0, 8)
 
 
 def test_a_straddling_transition_is_found() -> None:
