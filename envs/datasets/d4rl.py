@@ -23,6 +23,7 @@ from rlsuite.envs.datasets.recording import (
 )
 
 _SAID = {"env": "env_id", "family": "rlsuite_family"}
+_ATTRIBUTES = (*_SAID.values(), "ref_min_score", "ref_max_score", "dataset_id")
 
 
 @contextlib.contextmanager
@@ -63,7 +64,8 @@ def _columns(file: Any) -> dict[str, Any]:
 def _header(path: Path, file: Any) -> Header:
     columns = _columns(file)
     check_columns(path, columns, REQUIRED, file)
-    attributes = {key: _plain(value) for key, value in file.attrs.items()}
+    # One by one: on a damaged attribute that nobody needs HDF5 itself may crash.
+    attributes = {key: _plain(file.attrs.get(key)) for key in _ATTRIBUTES if key in file.attrs}
     pair = score(path, attributes.get("ref_min_score"), attributes.get("ref_max_score"))
     said = {key: str(attributes.get(name, "")) for key, name in _SAID.items()}
     return header("d4rl", columns, score=pair, extra=attributes, **said)

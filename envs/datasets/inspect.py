@@ -12,7 +12,7 @@ from rlsuite import registry
 from rlsuite.engine.data import DataRef, normalized_score
 from rlsuite.envs.datasets import checks, locate
 from rlsuite.envs.datasets.recording import Recording, episodes
-from rlsuite.envs.datasets.source import DEFAULT_LIMIT, opened, timed
+from rlsuite.envs.datasets.source import DEFAULT_LIMIT, env_row, opened, timed
 from rlsuite.errors import UsageError
 
 
@@ -93,7 +93,7 @@ def inspect(spec: str) -> Inspection:
       UsageError: it cannot be found or read.
     """
     ref, read = opened(spec)
-    row = _env_row(ref)
+    row = env_row(ref)
     limit = row.time_limit if row else None
     rec = timed(read, limit or DEFAULT_LIMIT)
     checks.refuse_nothing(locate.find(ref.spec)[0], rec)
@@ -107,13 +107,6 @@ def inspect(spec: str) -> Inspection:
         cut=len(episodes(rec)[0]) - len(bounds),
         warnings=tuple(_warnings(read, rec, row)),
     )
-
-
-def _env_row(ref: DataRef) -> registry.EnvRow | None:
-    try:
-        return registry.env(ref.env)
-    except UsageError:
-        return None
 
 
 def _warnings(read: Recording, rec: Recording, row: registry.EnvRow | None) -> list[str]:

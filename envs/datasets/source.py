@@ -13,7 +13,7 @@ from rlsuite.engine.data import DataRef
 from rlsuite.envs.datasets import checks, formats, locate, origin
 from rlsuite.envs.datasets.recording import Header, Recording, limited
 from rlsuite.errors import UsageError
-from rlsuite.registry import DatasetRow
+from rlsuite.registry import DatasetRow, EnvRow
 
 # D4RL's locomotion tasks; used where nothing says another.
 DEFAULT_LIMIT = 1000
@@ -38,10 +38,18 @@ def resolve(spec: str) -> DataRef:
         return _reference(spec, path, row, formats.read_header(path), content)
     rec = formats.read(path)
     ref = _reference(spec, path, row, rec.header, content)
-    env = registry.envs().get(ref.env)
+    env = env_row(ref)
     checks.refuse_unfit(path, timed(rec, (env.time_limit if env else None) or DEFAULT_LIMIT), env)
     _SOUND.add((str(path), content))
     return ref
+
+
+def env_row(ref: DataRef) -> EnvRow | None:
+    """The row of the environment that a dataset says, where the suite can build it."""
+    try:
+        return registry.env(ref.env)
+    except UsageError:
+        return None
 
 
 def refer(spec: str) -> DataRef:
