@@ -65,7 +65,9 @@ def refuse_unfit(path: Path, rec: Recording, row: EnvRow | None) -> None:
     refuse_bad_values(path, rec)
     refuse_nothing(path, rec)
     if row is not None and fits(rec, row) and bounded(row):
-        refuse_outside(path, rec, bounds(row), f"{row.action} of {row.id}")
+        a = row.action
+        space = f"[{a.low:g}, {a.high:g}]" if a.kind == "box" else str(a)
+        refuse_outside(path, rec, bounds(row), f"{space} of {row.id}")
 
 
 def fits(rec: Recording, row: EnvRow) -> bool:

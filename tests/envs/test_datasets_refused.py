@@ -356,7 +356,7 @@ def test_other_sizes_than_the_environments_are_warned_of(tmp_path: Path) -> None
 
 def test_actions_outside_a_gymnasium_environments_box(tmp_path: Path) -> None:
     path = columns(env="gym:Pendulum-v1", actions=np.full((60, 1), 2.5, F))(tmp_path)
-    with pytest.raises(UsageError, match=r"60 of 60 actions are outside Box\(1,\) of gym:Pend"):
+    with pytest.raises(UsageError, match=r"60 of 60 actions are outside \[-2, 2\] of gym:Pend"):
         source.resolve(str(path))
 
 
