@@ -8,8 +8,6 @@ one Minari folder.
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +17,8 @@ import numpy as np
 
 from rlsuite import registry
 from rlsuite.engine import files
-from rlsuite.envs.datasets import minari_write
+from rlsuite.envs.datasets import formats, minari_write, origin, parts
 from rlsuite.envs.datasets.recording import Header, Recording
-from rlsuite.envs.datasets.source import usual_score
 from rlsuite.errors import UsageError
 
 CHUNK = 250
@@ -33,7 +30,7 @@ class Collection:
 
     Attributes:
       env: registry id.
-      steps: in all; shared evenly by the policies.
+      steps: in all; shared evenly by the policies and their environments, see `total`.
       policies: files of the suite; none: uniformly random actions.
       mode: how policies act: greedy, sample or explore.
       seed: of every draw.
@@ -54,8 +51,16 @@ class Collection:
             if getattr(self, name) < least:
                 flag = "--" + name.replace("_", "-")
                 raise UsageError(f"{flag} must be at least {least}, not {getattr(self, name)}")
+        if self.seed >= 2**31:
+            raise UsageError(f"--seed must be below 2**31, not {self.seed}")
         if self.mode not in ("greedy", "sample", "explore"):
             raise UsageError(f"--mode must be greedy, sample or explore, not {self.mode!r}")
+
+    @property
+    def total(self) -> int:
+        """Steps recorded: `steps`, rounded up so that every environment takes as many."""
+        each = max(1, len(self.policies)) * self.num_envs
+        return -(-self.steps // each) * each
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a recording to go on."""
@@ -76,48 +81,53 @@ def collect(what: Collection, target: Path, on_steps: Callable[[int], None]) -> 
       Steps recorded.
 
     Raises:
-      UsageError: the target exists, a policy is of other sizes, other settings were begun with.
+      UsageError: the target cannot be (`check_target`), a policy is of other sizes, other settings
+        were begun with.
     """
+    check_target(target, what.env)
+    # Not above: what the target's name says wrong is said before jax is loaded.
     from rlsuite.envs.datasets import rollout
 
-    if target.exists():
-        raise UsageError(f"{target} exists already: delete it or choose another name")
-    parts = target.with_name(f"{target.name}.parts")
-    _begin(parts, what.identity())
+    folder = parts.beside(target)
+    parts.begin(folder, what.identity())
     env = registry.make_env(what.env, **what.env_options)
     columns: list[dict[str, np.ndarray]] = []
     count = max(1, len(what.policies))
-    share = -(-what.steps // (count * what.num_envs))
+    share = what.total // (count * what.num_envs)
     for stream in range(count):
         path = what.policies[stream] if what.policies else None
         played = rollout.Stream(env, what, path, stream)
-        for rows in _chunks(played, parts, stream, share):
+        for rows in _chunks(played, folder, stream, share):
             columns.append(rows)
             on_steps(sum(rows["reward"].size for rows in columns))
     rec = _joined(columns, env, what)
     more = {"author": "rlsuite", "algorithm_name": _named(what), "seed": what.seed}
     minari_write.write(target, rec, env.action_space, **more)
-    shutil.rmtree(parts)
+    parts.clear(folder)
     return rec.header.rows
 
 
-def _begin(parts: Path, identity: dict[str, Any]) -> None:
-    asked = parts / "asked.json"
-    if asked.exists():
-        if files.read_json(asked) != json.loads(json.dumps(identity)):
-            raise UsageError(f"{parts} was begun with other settings: delete it, or give the same")
-        return
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-        files.write_json(asked, identity)
-    except OSError as error:
-        raise UsageError(f"cannot write {parts}: {error.strerror}") from None
+def check_target(target: Path, env: str) -> None:
+    """Refuse a target before anything is built for it.
+
+    Raises:
+      UsageError: it exists, or is called like a file or like another dataset.
+    """
+    if target.exists():
+        raise UsageError(f"{target} exists already: delete it or choose another name")
+    if target.suffix in formats.ENDINGS:
+        folder = target.with_suffix("")
+        raise UsageError(
+            f"{target} ends in {target.suffix}, and a recording is a folder: record {folder}, then "
+            f"`rlsuite dataset convert {folder} {target}`"
+        )
+    origin.refuse_borrowed_name(target, "own", env)
 
 
-def _chunks(played: Any, parts: Path, stream: int, share: int) -> Any:
+def _chunks(played: Any, folder: Path, stream: int, share: int) -> Any:
     """The rows of each chunk, [steps, environments, ...]; read where they are there already."""
     for start in range(0, share, CHUNK):
-        path = parts / f"{stream:03}-{start:09}.safetensors"
+        path = parts.chunk(folder, stream, start)
         if path.exists():
             played.restore(path)
         else:
@@ -130,21 +140,21 @@ def _joined(columns: list[dict[str, np.ndarray]], env: Any, what: Collection) ->
     """Each environment's steps one after the other, stream after stream."""
     streams = max(1, len(what.policies))
     per = len(columns) // streams
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in columns[0]}
+    pieces: dict[str, list[np.ndarray]] = {name: [] for name in columns[0]}
     for stream in range(streams):
         mine = columns[stream * per : (stream + 1) * per]
-        for name, column in parts.items():
+        for name, column in pieces.items():
             whole = np.concatenate([rows[name] for rows in mine]).swapaxes(0, 1)
             column.extend(whole)
-    ends = np.cumsum([len(column) for column in parts["reward"]]) - 1
-    flat = {name: np.concatenate(column) for name, column in parts.items()}
+    ends = np.cumsum([len(column) for column in pieces["reward"]]) - 1
+    flat = {name: np.concatenate(column) for name, column in pieces.items()}
     truncated = flat["truncated"].copy()
     truncated[ends] = True
     discrete = hasattr(env.action_space, "n")
     header = Header(
         "minari", len(truncated), env.observation_space.shape,
         () if discrete else env.action_space.shape, discrete, what.env,
-        usual_score(what.env, "own"), "own",
+        origin.usual_score(what.env, "own"), "own",
     )  # fmt: skip
     return Recording(
         header, flat["obs"], flat["action"], flat["reward"], flat["terminated"],

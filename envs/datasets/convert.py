@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from rlsuite import registry
-from rlsuite.engine.data import DataRef
-from rlsuite.envs.datasets import checks, d4rl, formats, locate, minari_write, npz
+from rlsuite.engine.data import DataRef, task
+from rlsuite.envs.datasets import checks, d4rl, formats, minari_write, npz, origin
 from rlsuite.envs.datasets.recording import Recording, completed
-from rlsuite.envs.datasets.source import DEFAULT_LIMIT, resolve, timed
+from rlsuite.envs.datasets.source import DEFAULT_LIMIT, opened, timed
 from rlsuite.errors import UsageError
 
 
@@ -39,23 +39,22 @@ def convert(
       target: must not exist.
       clip_actions: to the environment's box.
       drop_bad: leave out rows that hold NaN or infinity; episodes are cut there.
-      env: id to write where the file says none.
+      env: id to write where the file says none; its reference scores too, where it has none.
 
     Raises:
-      UsageError: it cannot be read or written; clipping without a known environment.
+      UsageError: it cannot be read or written; it was recorded on another environment than `env`
+        or is of other sizes; clipping without a known environment.
     """
     layout = formats.layout_for(target)
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
-    ref = resolve(spec)
+    ref, rec = opened(spec)
+    row = _row(ref, rec, env, clip_actions)
     env = env or ref.env
-    row = registry.env(env) if env in registry.envs() else None
-    path, _ = locate.find(ref.spec)
-    rec = timed(formats.read(path), (row.time_limit if row else None) or DEFAULT_LIMIT)
-    score, extra = ref.score, {}
-    header = dataclasses.replace(
-        rec.header, env=env, family=ref.family, score=score, extra=extra
-    )  # fmt: skip
+    origin.refuse_borrowed_name(target, ref.family, env)
+    rec = timed(rec, (row.time_limit if row else None) or DEFAULT_LIMIT)
+    score = ref.score or origin.usual_score(env, ref.family)
+    header = dataclasses.replace(rec.header, env=env, family=ref.family, score=score, extra={})
     rec = dataclasses.replace(rec, header=header)
     dropped = 0
     if drop_bad:
@@ -63,6 +62,22 @@ def convert(
     rec, clipped = clipped_actions(rec, row) if clip_actions else (rec, 0)
     write(layout, target, rec, row)
     return Conversion(ref, layout, clipped, dropped)
+
+
+def _row(ref: DataRef, rec: Recording, asked: str, clip: bool) -> registry.EnvRow | None:
+    """The row of the environment asked for, or of what the file says, where the suite has it."""
+    if not asked:
+        row = registry.envs().get(ref.env)
+    else:
+        row = registry.env(asked)
+        if ref.env and task(ref.env) != task(asked):
+            raise UsageError(
+                f"{ref.name} was recorded on {ref.env}, not on {asked}: --env is for files that do "
+                "not say, leave it out"
+            )
+    if row is not None and (asked or clip) and not checks.fits(rec, row):
+        raise UsageError(f"{ref.name} does not fit {row.id}: {checks.sizes(rec, row)}")
+    return row
 
 
 def write(layout: str, target: Path, rec: Recording, row: registry.EnvRow | None) -> None:
@@ -95,7 +110,8 @@ def _space(rec: Recording, row: registry.EnvRow | None) -> Any:
 
 
 def without_bad_rows(rec: Recording) -> tuple[Recording, int]:
-    """Rows that are finite, and how many were not; the row before a gap ends its episode."""
+    """Rows that are finite, and how many were not; the row before a gap ends its episode, and what
+    follows it is marked as `midway`."""
     rec = completed(rec)
     assert rec.next_obs is not None
     assert rec.next_known is not None
@@ -107,16 +123,20 @@ def without_bad_rows(rec: Recording) -> tuple[Recording, int]:
     cut = rec.truncated | gap
     columns = ("obs", "action", "reward", "terminated", "next_obs", "next_known")
     kept = {name: getattr(rec, name)[good] for name in columns}
+    # What is left of an episode behind a gap has not the episode's return.
+    behind = np.append(False, ~good[:-1] & ~rec.ends[:-1])
+    midway = (behind if rec.midway is None else behind | rec.midway)[good]
     rows = int(good.sum())
     if rows < 2:
         raise UsageError(f"only {rows} rows are finite: nothing is left to write")
     header = dataclasses.replace(rec.header, rows=rows)
-    return dataclasses.replace(rec, header=header, truncated=cut[good], **kept), int((~good).sum())
+    made = dataclasses.replace(rec, header=header, truncated=cut[good], midway=midway, **kept)
+    return made, int((~good).sum())
 
 
 def clipped_actions(rec: Recording, row: registry.EnvRow | None) -> tuple[Recording, int]:
     """Actions within the environment's box, and how many were not."""
-    if row is None or row.action.kind != "box":
+    if row is None or row.action.kind != "box" or not checks.bounded(row):
         raise UsageError("--clip-actions needs the environment's box: give --env")
     space = _space(rec, row)
     count = checks.outside(np.nan_to_num(rec.action), space)

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from rlsuite.envs.datasets.aside import written_aside
+from rlsuite.envs.datasets.damage import readable, score
 from rlsuite.envs.datasets.recording import (
     KNOWN,
     REQUIRED,
@@ -20,9 +21,9 @@ from rlsuite.envs.datasets.recording import (
     header,
     recording,
 )
-from rlsuite.errors import UsageError
 
 _SAID = {"env": "env_id", "family": "rlsuite_family"}
+_ATTRIBUTES = (*_SAID.values(), "ref_min_score", "ref_max_score", "dataset_id")
 
 
 @contextlib.contextmanager
@@ -32,15 +33,8 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
       UsageError: none, no HDF5, cut short, or unreadable further in.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except FileNotFoundError:
-        raise UsageError(f"no file {path}") from None
-    except (OSError, RuntimeError) as error:
-        # Also what reading a damaged block raises.
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} is damaged or no HDF5 file ({reason})") from None
+    with readable(path, "HDF5"), h5py.File(path, "r") as file:
+        yield file
 
 
 def read_header(path: Path) -> Header:
@@ -57,17 +51,24 @@ def read(path: Path) -> Recording:
     """
     with opened(path) as file:
         said = _header(path, file)
-        return recording(said, {key: file[key][()] for key in KNOWN if key in file})
+        columns = {key: value[()] for key, value in _columns(file).items()}
+    return recording(path, said, columns)
+
+
+def _columns(file: Any) -> dict[str, Any]:
+    """The known keys only: what else is in the file may be anything, links to nowhere too."""
+    found = {key: file.get(key) for key in KNOWN}
+    return {key: value for key, value in found.items() if isinstance(value, h5py.Dataset)}
 
 
 def _header(path: Path, file: Any) -> Header:
-    columns = {key: file[key] for key in file if isinstance(file[key], h5py.Dataset)}
-    check_columns(path, columns, REQUIRED)
-    attributes = {key: _plain(value) for key, value in file.attrs.items()}
-    low, high = attributes.get("ref_min_score"), attributes.get("ref_max_score")
-    score = None if low is None or high is None else (float(low), float(high))
+    columns = _columns(file)
+    check_columns(path, columns, REQUIRED, file)
+    # One by one: on a damaged attribute that nobody needs HDF5 itself may crash.
+    attributes = {key: _plain(file.attrs.get(key)) for key in _ATTRIBUTES if key in file.attrs}
+    pair = score(path, attributes.get("ref_min_score"), attributes.get("ref_max_score"))
     said = {key: str(attributes.get(name, "")) for key, name in _SAID.items()}
-    return header("d4rl", columns, score=score, extra=attributes, **said)
+    return header("d4rl", columns, score=pair, extra=attributes, **said)
 
 
 def _plain(value: Any) -> Any:
@@ -82,6 +83,8 @@ def write(path: Path, rec: Recording) -> None:
     }  # fmt: skip
     if rec.next_obs is not None and rec.next_known is not None:
         columns |= {"next_observations": rec.next_obs, "next_obs_valid": rec.next_known}
+    if rec.midway is not None and rec.midway.any():
+        columns["midway"] = rec.midway
     with written_aside(path) as aside, h5py.File(aside, "w") as file:
         for key, value in columns.items():
             file.create_dataset(key, data=value, compression="gzip", compression_opts=4)

@@ -11,7 +11,7 @@ from rlsuite.envs.datasets.recording import Header, Recording
 from rlsuite.errors import UsageError, nearest
 
 LAYOUTS = {"d4rl": "d4rl", "npz": "npz", "minari": "minari"}
-_ENDINGS = {".hdf5": "d4rl", ".h5": "d4rl", ".npz": "npz"}
+ENDINGS = {".hdf5": "d4rl", ".h5": "d4rl", ".npz": "npz"}
 
 
 def layout_of(path: Path) -> str:
@@ -25,6 +25,9 @@ def layout_of(path: Path) -> str:
     if not path.exists():
         known = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UsageError(f"no dataset {path}" + (f": {nearest(path.name, known)}" if known else ""))
+    if not path.is_file():
+        # Reading a pipe would wait for somebody to write.
+        raise UsageError(f"{path} is neither a file nor a folder")
     return layout_for(path)
 
 
@@ -32,9 +35,9 @@ def layout_for(path: Path) -> str:
     """What a path that need not exist would be written as: by its ending, a folder without one."""
     if not path.suffix:
         return "minari"
-    if path.suffix not in _ENDINGS:
+    if path.suffix not in ENDINGS:
         raise UsageError(f"{path} ends in {path.suffix}, not .hdf5 or .npz, and is no folder")
-    return _ENDINGS[path.suffix]
+    return ENDINGS[path.suffix]
 
 
 def module(layout: str) -> ModuleType:
@@ -61,8 +64,12 @@ def inner(path: Path) -> Path:
 
 def fingerprint(path: Path) -> str:
     """Hash of a dataset's content, whatever it is called."""
-    path = inner(path)
-    files = [path / "metadata.json", path / "main_data.hdf5"] if path.is_dir() else [path]
+    layout, path = layout_of(path), inner(path)
+    files = [path]
+    if path.is_dir():
+        # Of a folder that is none of Minari's its reader says more than that a file is missing.
+        module(layout).read_metadata(path)
+        files = [path / "metadata.json", path / "main_data.hdf5"]
     digest = hashlib.sha256()
     for file in files:
         try:

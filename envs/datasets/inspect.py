@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from rlsuite import registry
 from rlsuite.engine.data import DataRef, normalized_score
-from rlsuite.envs.datasets import checks, formats, locate
+from rlsuite.envs.datasets import checks, locate
 from rlsuite.envs.datasets.recording import Recording, episodes
-from rlsuite.envs.datasets.source import DEFAULT_LIMIT, resolve, timed
+from rlsuite.envs.datasets.source import DEFAULT_LIMIT, env_row, opened, timed
 from rlsuite.errors import UsageError
 
 
@@ -52,7 +50,9 @@ class Inspection:
             f"episodes      {len(r):,} complete, {self.cut:,} cut short",
         ]
         if len(r):
-            spread = f"mean {r.mean():.6g}, std {r.std():.6g}, min {r.min():.6g}, max {r.max():.6g}"
+            with np.errstate(invalid="ignore", over="ignore"):
+                mean, std = r.mean(), r.std()
+            spread = f"mean {mean:.6g}, std {std:.6g}, min {r.min():.6g}, max {r.max():.6g}"
             out += [f"returns       {spread}", f"lengths       mean {self.lengths.mean():.6g}"]
         if ref.score is not None and len(r):
             low, high = ref.score
@@ -64,8 +64,8 @@ class Inspection:
 def complete(rec: Recording, limit: int | None = None) -> list[tuple[int, int]]:
     """Bounds of the episodes that came to their end: a terminal, or the full time limit.
 
-    What a change of policy or the end of a recording cut off counts neither as an episode nor in a
-    mean return.
+    What a change of policy, the end of a recording or a repair cut off counts neither as an episode
+    nor in a mean return.
 
     Args:
       rec: the recording.
@@ -76,6 +76,8 @@ def complete(rec: Recording, limit: int | None = None) -> list[tuple[int, int]]:
     truncated = rec.truncated[stops - 1]
     least = (stops - starts)[truncated].max(initial=0) if limit is None else limit - 1
     whole = rec.terminated[stops - 1] | (truncated & (stops - starts >= least))
+    if rec.midway is not None:
+        whole &= ~rec.midway[starts]
     return [(int(a), int(b)) for a, b in zip(starts[whole], stops[whole], strict=True)]
 
 
@@ -90,33 +92,21 @@ def inspect(spec: str) -> Inspection:
     Raises:
       UsageError: it cannot be found or read.
     """
-    ref = resolve(spec)
-    path, _ = locate.find(ref.spec)
-    # Not above: what cannot be found is said before jax is loaded.
-    from rlsuite.envs.datasets import view
-
-    row = _env_row(ref)
+    ref, read = opened(spec)
+    row = env_row(ref)
     limit = row.time_limit if row else None
-    read = formats.read(path)
     rec = timed(read, limit or DEFAULT_LIMIT)
-    rows = view.d4rl_rows(rec) if read.header.layout == "d4rl" else view.known_rows(rec)
+    checks.refuse_nothing(locate.find(ref.spec)[0], rec)
     bounds = complete(rec, limit)
     return Inspection(
         ref=ref,
         layout=read.header.layout,
-        transitions=len(np.asarray(rows.reward)),
+        transitions=checks.transitions(rec),
         returns=complete_returns(rec, limit),
         lengths=np.array([b - a for a, b in bounds], np.float64),
         cut=len(episodes(rec)[0]) - len(bounds),
         warnings=tuple(_warnings(read, rec, row)),
     )
-
-
-def _env_row(ref: DataRef) -> registry.EnvRow | None:
-    try:
-        return registry.env(ref.env)
-    except UsageError:
-        return None
 
 
 def _warnings(read: Recording, rec: Recording, row: registry.EnvRow | None) -> list[str]:
@@ -126,7 +116,9 @@ def _warnings(read: Recording, rec: Recording, row: registry.EnvRow | None) -> l
     ]
     if row is None:
         out.append("no environment of the suite is known for it: actions were not compared")
-    elif count := checks.outside(np.nan_to_num(rec.action), _bounds(row)):
+    elif not checks.fits(rec, row):
+        out.append(f"it does not fit {row.id}, training refuses it: {checks.sizes(rec, row)}")
+    elif checks.bounded(row) and (count := _outside(rec, row)):
         out.append(f"{count:,} actions are outside {row.action} of {row.id}: training refuses them")
     if count := int(checks.straddling(rec).sum()):
         out.append(f"{count:,} transitions straddle episodes: an end is not marked as one")
@@ -142,11 +134,8 @@ def _warnings(read: Recording, rec: Recording, row: registry.EnvRow | None) -> l
     return out
 
 
-def _bounds(row: registry.EnvRow) -> Any:
-    """A registry row's action space as `checks.outside` reads spaces."""
-    if row.action.kind == "discrete":
-        return SimpleNamespace(n=row.action.n)
-    return SimpleNamespace(low=row.action.low, high=row.action.high)
+def _outside(rec: Recording, row: registry.EnvRow) -> int:
+    return checks.outside(np.nan_to_num(rec.action), checks.bounds(row))
 
 
 def histogram(found: Inspection, folder: Path) -> Path:
@@ -156,12 +145,17 @@ def histogram(found: Inspection, folder: Path) -> Path:
       The SVG's path.
 
     Raises:
-      UsageError: there is no complete episode.
+      UsageError: there is no complete episode, or the folder cannot be written.
     """
     from rlsuite.analysis import style
     from rlsuite.analysis.histogram import returns_histogram
 
     if not len(found.returns):
         raise UsageError(f"{found.ref.name} has no complete episode: there is nothing to draw")
+    if not np.isfinite(found.returns).all():
+        raise UsageError(f"{found.ref.name} has returns that are not finite: they cannot be drawn")
     figure = returns_histogram(found.returns, found.ref.name, found.ref.score)
-    return style.save(figure, folder, f"{found.ref.name.replace('/', '-')}_returns")
+    try:
+        return style.save(figure, folder, f"{found.ref.name.replace('/', '-')}_returns")
+    except OSError as error:
+        raise UsageError(f"cannot write into {folder}: {error.strerror}") from None

@@ -11,13 +11,23 @@ import re
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from rlsuite.envs.datasets.d4rl import opened
-from rlsuite.envs.datasets.recording import Header, Recording
+from rlsuite.envs.datasets.damage import readable, score
+from rlsuite.envs.datasets.recording import (
+    Header,
+    Recording,
+    flags,
+    float32,
+    refuse_other_type,
+)
 from rlsuite.errors import UsageError
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
+# An episode's attribute, see `Recording.midway`; the minari package passes it by.
+MIDWAY = "rlsuite_midway"
 _PARTS = ("observations", "actions", "rewards", "terminations", "truncations")
 
 
@@ -28,12 +38,12 @@ def read_metadata(folder: Path) -> dict[str, Any]:
       UsageError: missing or damaged, or another storage format.
     """
     path = folder / METADATA
-    try:
+    if not path.exists():
+        raise UsageError(f"{folder} is no Minari dataset: no {METADATA} in it")
+    with readable(path, "JSON"):
         values = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{folder} is no Minari dataset: no {METADATA} in it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is damaged ({error})") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} is damaged (it holds a {type(values).__name__}, not a table)")
     form = values.get("data_format", "hdf5")
     if form != "hdf5":
         raise UsageError(f"{folder} stores its data as {form!r}: only 'hdf5' can be read")
@@ -42,38 +52,70 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 def read_header(folder: Path) -> Header:
     """What metadata.json says; opens no array."""
-    meta = read_metadata(folder)
-    observation = _space(folder, meta, "observation_space")
-    action = _space(folder, meta, "action_space")
+    path, meta = folder / METADATA, read_metadata(folder)
+    observation = _space(path, meta, "observation_space")
+    action = _space(path, meta, "action_space")
     if observation["type"] != "Box" or action["type"] not in ("Box", "Discrete"):
         kinds = f"{observation['type']} observations and {action['type']} actions"
         raise UsageError(f"{folder} has {kinds}: only Box, and Box or Discrete, can be read")
     if action.get("start", 0):
         raise UsageError(f"{folder} counts its actions from {action['start']}: only 0 can be read")
-    low, high = meta.get("ref_min_score"), meta.get("ref_max_score")
-    spec = meta.get("env_spec") or meta.get("eval_env_spec")
-    spec = json.loads(spec) if isinstance(spec, str) else spec or {}
+    rows = meta.get("total_steps")
+    if not (isinstance(rows, int) and _is_count(rows)):
+        raise _unreadable(path, "total_steps")
     return Header(
         layout="minari",
-        rows=int(meta.get("total_steps", 0)),
+        rows=rows,
         observation=tuple(observation["shape"]),
-        action=tuple(action.get("shape", ())),
+        action=tuple(action["shape"]),
         discrete=action["type"] == "Discrete",
-        env=str(meta.get("rlsuite_env") or spec.get("id", "")),
-        score=None if low is None or high is None else (float(low), float(high)),
+        env=str(meta.get("rlsuite_env") or _env(path, meta)),
+        score=score(path, meta.get("ref_min_score"), meta.get("ref_max_score")),
         family=str(meta.get("rlsuite_family", "")),
         extra={k: meta[k] for k in ("dataset_id", "algorithm_name", "author") if k in meta},
     )
 
 
-def _space(folder: Path, meta: dict[str, Any], key: str) -> dict[str, Any]:
+def _unreadable(path: Path, key: str) -> UsageError:
+    return UsageError(f"{path} has no readable {key!r}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _table(path: Path, meta: dict[str, Any], key: str) -> dict[str, Any]:
+    """A value that is a table, or JSON of one."""
     value = meta.get(key)
     try:
-        space = json.loads(value) if isinstance(value, str) else dict(value or {})
-        space.setdefault("shape", [])
-        return {**space, "type": space["type"]}
-    except (json.JSONDecodeError, TypeError, KeyError):
-        raise UsageError(f"{folder / METADATA} has no readable {key!r}") from None
+        found = json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        raise _unreadable(path, key) from None
+    if not isinstance(found, dict):
+        raise _unreadable(path, key)
+    return found
+
+
+def _space(path: Path, meta: dict[str, Any], key: str) -> dict[str, Any]:
+    space = _table(path, meta, key)
+    shape = space.get("shape", None if space.get("type") == "Box" else [])
+    if space.get("type") in ("Box", "Discrete"):
+        if not isinstance(shape, list) or not all(_is_count(size) for size in shape):
+            raise _unreadable(path, key)
+    elif not isinstance(space.get("type"), str):
+        raise _unreadable(path, key)
+    return {**space, "shape": shape}
+
+
+def _env(path: Path, meta: dict[str, Any]) -> str:
+    """Gymnasium's id; "" where none is said."""
+    key = next((key for key in ("env_spec", "eval_env_spec") if meta.get(key)), None)
+    if key is None:
+        return ""
+    found = _table(path, meta, key).get("id", "")
+    if not isinstance(found, str):
+        raise _unreadable(path, key)
+    return found
 
 
 def read(folder: Path) -> Recording:
@@ -88,21 +130,24 @@ def read(folder: Path) -> Recording:
         names = sorted((n for n in file if re.fullmatch(r"episode_\d+", n)), key=_number)
         if not names:
             raise UsageError(f"{path} holds no episodes")
-        episodes = [_episode(path, name, file[name], said) for name in names]
-    if said.rows != sum(len(e["rewards"]) for e in episodes):
-        found = sum(len(e["rewards"]) for e in episodes)
+        episodes = [_episode(path, name, file.get(name), said) for name in names]
+    found = sum(len(e["rewards"]) for e in episodes)
+    if said.rows != found:
         raise UsageError(f"{folder} says it has {said.rows} steps and has {found}: it is damaged")
-    joined = {k: np.concatenate([e[k] for e in episodes]) for k in (*_PARTS, "next")}
+    if found < 2:
+        raise UsageError(f"{path} holds {found} steps: at least 2 are needed")
+    joined = {k: np.concatenate([e[k] for e in episodes]) for k in (*_PARTS, "next", "midway")}
     action = joined["actions"]
     return Recording(
         header=said,
-        obs=joined["observations"].astype(np.float32, copy=False),
-        action=action.astype(np.int32 if said.discrete else np.float32, copy=False),
-        reward=joined["rewards"].astype(np.float32),
+        obs=float32(joined["observations"]),
+        action=action.astype(np.int32) if said.discrete else float32(action),
+        reward=float32(joined["rewards"]),
         terminated=joined["terminations"],
         truncated=joined["truncations"] & ~joined["terminations"],
-        next_obs=joined["next"].astype(np.float32, copy=False),
+        next_obs=float32(joined["next"]),
         next_known=np.ones(len(action), bool),
+        midway=joined["midway"],
     )
 
 
@@ -111,24 +156,36 @@ def _number(name: str) -> int:
 
 
 def _episode(path: Path, name: str, group: Any, said: Header) -> dict[str, np.ndarray]:
+    out = _arrays(path, name, group, said)
+    out["next"], out["observations"] = out["observations"][1:], out["observations"][:-1]
+    out["midway"] = np.zeros(len(out["rewards"]), bool)
+    out["midway"][:1] = bool(group.attrs.get(MIDWAY, False))
+    for key in ("terminations", "truncations"):
+        out[key] = flags(f"{path}: {name}", key, out[key])
+        if out[key][:-1].any():
+            raise UsageError(f"{path}: {name} goes on after one of its {key}")
+    if len(out["rewards"]) and not out["terminations"][-1]:
+        # Whatever cut it, the next episode's first step does not follow.
+        out["truncations"][-1] = True
+    return out
+
+
+def _arrays(path: Path, name: str, group: Any, said: Header) -> dict[str, np.ndarray]:
+    """The arrays of an episode, their shapes and types checked."""
+    found: dict[str, Any] = {}
+    if isinstance(group, h5py.Group):
+        found = {key: group.get(key) for key in _PARTS}
     for key in _PARTS:
-        if key not in group or not hasattr(group[key], "shape"):
+        if not isinstance(found.get(key), h5py.Dataset):
             raise UsageError(f"{path}: {name} has no {key!r}")
-    steps = group["rewards"].shape[0] if group["rewards"].shape else 0
+    steps = found["rewards"].shape[0] if found["rewards"].shape else 0
     wanted = {
         "observations": (steps + 1, *said.observation), "actions": (steps, *said.action),
         "rewards": (steps,), "terminations": (steps,), "truncations": (steps,),
     }  # fmt: skip
     for key, shape in wanted.items():
-        if group[key].shape != shape:
-            raise UsageError(f"{path}: {name} has {key!r} of shape {group[key].shape}, not {shape}")
-    out = {key: group[key][()] for key in _PARTS}
-    out["next"], out["observations"] = out["observations"][1:], out["observations"][:-1]
-    for key in ("terminations", "truncations"):
-        out[key] = out[key].astype(bool)
-        if out[key][:-1].any():
-            raise UsageError(f"{path}: {name} goes on after one of its {key}")
-    if steps and not out["terminations"][-1]:
-        # Whatever cut it, the next episode's first step does not follow.
-        out["truncations"][-1] = True
-    return out
+        if found[key].shape != shape:
+            raise UsageError(f"{path}: {name} has {key!r} of shape {found[key].shape}, not {shape}")
+        kinds = "iub" if key == "actions" and said.discrete else "fiub"
+        refuse_other_type(f"{path}: {name}", key, found[key].dtype, kinds)
+    return {key: found[key][()] for key in _PARTS}

@@ -13,7 +13,7 @@ import numpy as np
 from rlsuite.engine.files import write_json
 from rlsuite.envs.datasets.aside import written_aside
 from rlsuite.envs.datasets.checks import straddling
-from rlsuite.envs.datasets.minari import MAIN, METADATA
+from rlsuite.envs.datasets.minari import MAIN, METADATA, MIDWAY
 from rlsuite.envs.datasets.recording import Header, Recording, completed
 
 # The release whose layout this is.
@@ -68,6 +68,8 @@ def _write_episode(file: Any, number: int, rec: Recording, start: int, stop: int
     truncations[-1] = not terminations[-1]
     group = file.create_group(f"episode_{number}")
     group.attrs["id"], group.attrs["total_steps"] = number, stop - start
+    if rec.midway is not None and rec.midway[start]:
+        group.attrs[MIDWAY] = True
     action = rec.action[start:stop]
     for key, value in {
         "observations": np.concatenate([rec.obs[start:stop], last[None]]),

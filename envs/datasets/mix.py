@@ -11,14 +11,23 @@ import numpy as np
 from jaxtyping import Int
 
 from rlsuite import registry
-from rlsuite.engine.data import DataRef, check_families, task
-from rlsuite.envs.datasets import formats, locate
+from rlsuite.engine.data import DataRef, task
+from rlsuite.envs.datasets import formats, locate, origin
 from rlsuite.envs.datasets.convert import write
 from rlsuite.envs.datasets.recording import Recording, completed, episodes
-from rlsuite.envs.datasets.source import DEFAULT_LIMIT, resolve, timed
+from rlsuite.envs.datasets.source import DEFAULT_LIMIT, refer, timed
 from rlsuite.errors import UsageError
 
-_COLUMNS = ("obs", "action", "reward", "terminated", "truncated", "next_obs", "next_known")
+_COLUMNS = (
+    "obs",
+    "action",
+    "reward",
+    "terminated",
+    "truncated",
+    "next_obs",
+    "next_known",
+    "midway",
+)
 
 
 class Part(NamedTuple):
@@ -68,10 +77,13 @@ def mix(parts: Sequence[Part], target: Path, seed: int = 0) -> list[Taken]:
     layout = formats.layout_for(target)
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
+    if not 0 <= seed < 2**31:
+        raise UsageError(f"--seed must be at least 0 and below 2**31, not {seed}")
     if not parts:
         raise UsageError("nothing to mix: name at least one dataset")
-    refs = [resolve(part.spec) for part in parts]
+    refs = [refer(part.spec) for part in parts]
     _check_together(refs)
+    origin.refuse_borrowed_name(target, refs[0].family, refs[0].env)
     row = registry.envs().get(refs[0].env)
     limit = (row.time_limit if row else None) or DEFAULT_LIMIT
     rng = np.random.default_rng(seed)
@@ -88,9 +100,13 @@ def mix(parts: Sequence[Part], target: Path, seed: int = 0) -> list[Taken]:
 
 
 def _check_together(refs: Sequence[DataRef]) -> None:
-    check_families(refs)
     first = refs[0]
     for ref in refs[1:]:
+        if ref.family != first.family:
+            raise UsageError(
+                f"{ref.name} is {ref.family} data and {first.name} {first.family}, whose scores do "
+                "not compare: they do not mix"
+            )
         if task(ref.env) != task(first.env):
             raise UsageError(
                 f"{ref.name} was recorded on {ref.env or 'an unnamed environment'}, "
@@ -113,7 +129,8 @@ def _take(ref: DataRef, share: float, limit: int, rng: np.random.Generator) -> R
     # Another recording follows: what the file's end cut was not the end of the world.
     cut = rec.truncated.copy()
     cut[stops - 1] |= ~rec.terminated[stops - 1]
-    rec = dataclasses.replace(rec, truncated=cut)
+    midway = np.zeros(len(cut), bool) if rec.midway is None else rec.midway
+    rec = dataclasses.replace(rec, truncated=cut, midway=midway)
     if share == 1.0:
         return rec
     rows = _rows(starts, stops, _chosen(stops - starts, share, rng))

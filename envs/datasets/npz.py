@@ -1,7 +1,8 @@
 """The recorded layout: D4RL's keys in one npz file, with what each step led to.
 
 Keys: observations, actions, rewards, terminals, timeouts, next_observations, and next_obs_valid
-where some rows' next observation is not what the step led to; `env`, `family` and `score` say where
+where some rows' next observation is not what the step led to; midway, where the first part of some
+episodes was left out, 1 in the row that follows; `env`, `family` and `score` say where
 it comes from.
 """
 
@@ -9,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from rlsuite.engine.files import write_atomic
+from rlsuite.envs.datasets.damage import readable, score
 from rlsuite.envs.datasets.recording import (
     KNOWN,
     REQUIRED,
@@ -30,25 +30,17 @@ from rlsuite.envs.datasets.recording import (
 )
 from rlsuite.errors import UsageError
 
-_NEEDED = {*REQUIRED, "timeouts", "next_observations"}
+NEEDED = (*REQUIRED, "timeouts", "next_observations")
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
-        # Opened here: numpy leaves a file open that turns out to be no zip.
-        with open(path, "rb") as stream:
-            file: Any = np.load(stream, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise UsageError(f"{path} is one array, not an npz file of columns")
-            yield file
-    except FileNotFoundError:
-        raise UsageError(f"no file {path}") from None
-    except UsageError:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} is damaged or no npz file ({reason})") from None
+    # Opened here: numpy leaves a file open that turns out to be no zip.
+    with readable(path, "npz"), open(path, "rb") as stream:
+        file: Any = np.load(stream, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise UsageError(f"{path} is one array, not an npz file of columns")
+        yield file
 
 
 def read_header(path: Path) -> Header:
@@ -65,11 +57,13 @@ def read(path: Path) -> Recording:
     """
     with _opened(path) as file:
         columns = {key: file[key] for key in KNOWN if key in file.files}
-        names = {key: np.zeros(0) for key in file.files}
+        names = file.files
         said: dict[str, Any] = {k: str(file[k]) for k in ("env", "family") if k in names}
-        said["score"] = tuple(float(x) for x in file["score"]) if "score" in names else None
-    check_columns(path, columns if set(names) >= _NEEDED else names, tuple(sorted(_NEEDED)))
-    return recording(header("npz", columns, **said), columns)
+        pair = file["score"].tolist() if "score" in names else (None, None)
+    check_columns(path, columns, NEEDED, names)
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise UsageError(f"{path}: 'score' is {pair}, not the two returns that count as 0 and 100")
+    return recording(path, header("npz", columns, score=score(path, *pair), **said), columns)
 
 
 def write(path: Path, rec: Recording) -> None:
@@ -83,6 +77,8 @@ def write(path: Path, rec: Recording) -> None:
     }  # fmt: skip
     if rec.header.score is not None:
         columns["score"] = np.array(rec.header.score)
+    if rec.midway is not None and rec.midway.any():
+        columns["midway"] = rec.midway
     buffer = io.BytesIO()
     np.savez(buffer, **columns)
     write_atomic(path, buffer.getvalue())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Num
 from rlsuite.errors import UsageError, nearest
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
-KNOWN = (*REQUIRED, "timeouts", "next_observations", "next_obs_valid")
+KNOWN = (*REQUIRED, "timeouts", "next_observations", "next_obs_valid", "midway")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Recording:
         limit is `truncated`, never `terminated`.
       next_obs: what each step led to, where the file has it.
       next_known: rows whose `next_obs` is what the step led to.
+      midway: rows before which the first part of their episode was left out, where there are any.
       timed: False where the file had no `timeouts` and `truncated` was counted out.
     """
 
@@ -62,6 +63,7 @@ class Recording:
     truncated: Bool[np.ndarray, " n"]
     next_obs: Float[np.ndarray, "n *o"] | None = None
     next_known: Bool[np.ndarray, " n"] | None = None
+    midway: Bool[np.ndarray, " n"] | None = None
     timed: bool = True
 
     @property
@@ -70,20 +72,24 @@ class Recording:
         return self.terminated | self.truncated
 
 
-def check_columns(path: Path, columns: Mapping[str, Any], required: tuple[str, ...]) -> None:
+def check_columns(
+    path: Path, columns: Mapping[str, Any], required: tuple[str, ...], names: Iterable[str]
+) -> None:
     """Refuse missing keys and shapes that do not belong together.
 
     Args:
       path: for the message.
       columns: anything with `shape` and `dtype`.
       required: keys that must be there.
+      names: all that the file holds, for the message.
 
     Raises:
       UsageError: in one line, naming key and file.
     """
     for key in required:
         if key not in columns:
-            hint = nearest(key, columns) if columns else "it is empty"
+            others = [name for name in names if name != key]
+            hint = nearest(key, others) if others else "it is empty"
             raise UsageError(f"{path} has no {key!r}: {hint}")
     rows = columns["rewards"].shape[0] if columns["rewards"].shape else 0
     if rows < 2:
@@ -92,13 +98,23 @@ def check_columns(path: Path, columns: Mapping[str, Any], required: tuple[str, .
         shape, dtype = columns[key].shape, columns[key].dtype
         if not shape or shape[0] != rows:
             raise UsageError(f"{path}: {key!r} has shape {shape}, but rewards has {rows} rows")
-        if dtype.kind not in "fiub":
-            raise UsageError(f"{path}: {key!r} holds {dtype}, not numbers")
+        refuse_other_type(path, key, dtype, "fiub")
     _check_widths(path, columns)
 
 
+def refuse_other_type(where: Path | str, key: str, dtype: Any, kinds: str) -> None:
+    """Refuse a column that holds no numbers, or not of numpy's `kinds`.
+
+    Raises:
+      UsageError: naming both.
+    """
+    if dtype.kind not in kinds:
+        wanted = "numbers" if "f" in kinds else "indices"
+        raise UsageError(f"{where}: {key!r} holds {dtype}, not {wanted}")
+
+
 def _check_widths(path: Path, columns: Mapping[str, Any]) -> None:
-    for key in ("rewards", "terminals", "timeouts", "next_obs_valid"):
+    for key in ("rewards", "terminals", "timeouts", "next_obs_valid", "midway"):
         if key in columns and columns[key].shape[1:] not in ((), (1,)):
             raise UsageError(
                 f"{path}: {key!r} has shape {columns[key].shape}, not one number a row"
@@ -111,8 +127,14 @@ def _check_widths(path: Path, columns: Mapping[str, Any]) -> None:
             f"{path}: 'next_observations' has shape {columns['next_observations'].shape}, "
             f"'observations' {columns['observations'].shape}"
         )
-    if columns["actions"].dtype.kind == "f" and len(columns["actions"].shape) != 2:
-        raise UsageError(f"{path}: 'actions' has shape {columns['actions'].shape}, not (n, size)")
+    action = columns["actions"]
+    if action.dtype.kind == "f" and len(action.shape) != 2:
+        raise UsageError(f"{path}: 'actions' has shape {action.shape}, not (n, size)")
+    if action.dtype.kind != "f" and action.shape[1:] not in ((), (1,)):
+        raise UsageError(
+            f"{path}: 'actions' holds {action.dtype} of shape {action.shape}: indices are one a "
+            "row, and actions in a box are floating-point numbers"
+        )
 
 
 def header(layout: str, columns: Mapping[str, Any], **said: Any) -> Header:
@@ -128,35 +150,53 @@ def header(layout: str, columns: Mapping[str, Any], **said: Any) -> Header:
     )
 
 
-def recording(said: Header, columns: Mapping[str, Any]) -> Recording:
-    """Flat columns as a recording: float32, (n, 1) squeezed; reads what is not yet in memory."""
+def flags(where: Path | str, key: str, column: Any) -> Bool[np.ndarray, " n"]:
+    """A column of yes and no.
+
+    Raises:
+      UsageError: it holds anything but 0 and 1, which would end episodes nobody meant to end.
+    """
+    values = np.asarray(column).reshape(len(column))
+    if count := int(((values != 0) & (values != 1)).sum()):
+        raise UsageError(f"{where}: {key!r} holds values other than 0 and 1 in {count} rows")
+    return values == 1
+
+
+def recording(path: Path, said: Header, columns: Mapping[str, Any]) -> Recording:
+    """Flat columns as a recording: float32, (n, 1) squeezed.
+
+    Raises:
+      UsageError: ends of episodes that are neither 0 nor 1.
+    """
     n = said.rows
 
-    def flags(key: str) -> Bool[np.ndarray, " n"]:
-        if key not in columns:
-            return np.zeros(n, bool)
-        return np.asarray(columns[key]).reshape(n) != 0
+    def ends(key: str) -> Bool[np.ndarray, " n"]:
+        return flags(path, key, columns[key]) if key in columns else np.zeros(n, bool)
 
-    terminated = flags("terminals")
+    terminated = ends("terminals")
     after = np.asarray(columns["next_observations"]) if "next_observations" in columns else None
-    known = flags("next_obs_valid") if "next_obs_valid" in columns else np.ones(n, bool)
+    known = ends("next_obs_valid") if "next_obs_valid" in columns else np.ones(n, bool)
     action = np.asarray(columns["actions"])
     return Recording(
         header=said,
-        obs=_float32(columns["observations"]),
-        action=action.reshape(n).astype(np.int32) if said.discrete else _float32(action),
-        reward=_float32(columns["rewards"]).reshape(n),
+        obs=float32(columns["observations"]),
+        action=action.reshape(n).astype(np.int32) if said.discrete else float32(action),
+        reward=float32(columns["rewards"]).reshape(n),
         terminated=terminated,
         # A row that is both is the end of the world that the time limit met.
-        truncated=flags("timeouts") & ~terminated,
-        next_obs=None if after is None else _float32(after),
+        truncated=ends("timeouts") & ~terminated,
+        next_obs=None if after is None else float32(after),
         next_known=None if after is None else known,
+        midway=ends("midway") if "midway" in columns else None,
         timed="timeouts" in columns,
     )
 
 
-def _float32(column: Any) -> Float[np.ndarray, "..."]:
-    return np.asarray(column).astype(np.float32, copy=False)
+def float32(column: Any) -> Float[np.ndarray, "..."]:
+    """As agents get it; not copied where it is that already."""
+    # What float32 cannot hold becomes infinite, and is refused or counted as that.
+    with np.errstate(over="ignore"):
+        return np.asarray(column).astype(np.float32, copy=False)
 
 
 def completed(rec: Recording) -> Recording:

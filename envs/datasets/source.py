@@ -9,69 +9,87 @@ from typing import Any
 import numpy as np
 
 from rlsuite import registry
-from rlsuite.engine.data import DataRef, task
-from rlsuite.envs.datasets import checks, formats, locate
+from rlsuite.engine.data import DataRef
+from rlsuite.envs.datasets import checks, formats, locate, origin
 from rlsuite.envs.datasets.recording import Header, Recording, limited
-from rlsuite.envs.datasets.scores import reference
 from rlsuite.errors import UsageError
-from rlsuite.registry import DatasetRow
+from rlsuite.registry import DatasetRow, EnvRow
 
 # D4RL's locomotion tasks; used where nothing says another.
 DEFAULT_LIMIT = 1000
 
 
+# (path, content) of what was found fit to learn from: a grid names one file many times.
+_SOUND: set[tuple[str, str]] = set()
+
+
 def resolve(spec: str) -> DataRef:
-    """The reference of a dataset: its header is read and its content hashed.
+    """The reference of a dataset that can be learned from: read, judged, and its content hashed.
+
+    All that `load` would refuse is refused here, but for what depends on the environment as built:
+    a grid must not stop in the night, when its turn comes to this dataset.
+
+    Raises:
+      UsageError: not found, damaged, of shapes that cannot be, with values no agent should see.
+    """
+    path, row = locate.find(spec)
+    content = formats.fingerprint(path)
+    if (str(path), content) in _SOUND:
+        return _reference(spec, path, row, formats.read_header(path), content)
+    rec = formats.read(path)
+    ref = _reference(spec, path, row, rec.header, content)
+    env = env_row(ref)
+    checks.refuse_unfit(path, timed(rec, (env.time_limit if env else None) or DEFAULT_LIMIT), env)
+    _SOUND.add((str(path), content))
+    return ref
+
+
+def env_row(ref: DataRef) -> EnvRow | None:
+    """The row of the environment that a dataset says, where the suite can build it."""
+    try:
+        return registry.env(ref.env)
+    except UsageError:
+        return None
+
+
+def refer(spec: str) -> DataRef:
+    """The reference of a dataset whatever its values are; reads no array where it can.
 
     Raises:
       UsageError: not found, damaged, of shapes that cannot be.
     """
     path, row = locate.find(spec)
-    header = formats.read_header(path)
-    env = row.env if row else suite_id(header.env)
-    score = header.score or (row.score if row else usual_score(env, family(header, row)))
+    return _reference(spec, path, row, formats.read_header(path), formats.fingerprint(path))
+
+
+def opened(spec: str) -> tuple[DataRef, Recording]:
+    """`refer` and the recording, read once.
+
+    Raises:
+      UsageError: as `refer`.
+    """
+    path, row = locate.find(spec)
+    rec = formats.read(path)
+    return _reference(spec, path, row, rec.header, formats.fingerprint(path)), rec
+
+
+def _reference(
+    spec: str, path: Path, row: DatasetRow | None, header: Header, content: str
+) -> DataRef:
+    family, env = origin.family(path, header, row), origin.environment(path, header, row)
     return DataRef(
         kind="dataset",
         spec=row.name if row and spec == row.name else str(path),
-        hash=formats.fingerprint(path),
-        name=row.name if row else _called(path, header),
+        hash=content,
+        name=row.name if row else origin.called(path, header),
         env=env,
-        family=family(header, row),
+        family=family,
         rows=header.rows,
         observation=header.observation,
         action=header.action,
         discrete=header.discrete,
-        score=score,
+        score=header.score or (row.score if row else origin.usual_score(env, family)),
     )
-
-
-def family(header: Header, row: DatasetRow | None) -> str:
-    """d4rl, minari or own: a file that says nothing and is called like no other is one's own."""
-    if row is not None:
-        return row.family
-    return header.family or ("minari" if header.layout == "minari" else "own")
-
-
-def _called(path: Path, header: Header) -> str:
-    """Minari's id, or what the file or folder is called."""
-    given = str(header.extra.get("dataset_id", ""))
-    # Our own ids are made of the folder's name.
-    if given and not given.startswith("rlsuite/"):
-        return given
-    path = path.parent if path.name == "data" else path
-    return path.name.removesuffix(path.suffix) if path.is_file() else path.name
-
-
-def usual_score(env: str, family: str) -> tuple[float, float] | None:
-    """D4RL's references where they mean something: not for Minari's sets, whose environments have
-    other rewards (Gymnasium's v5), nor for other simulators."""
-    return None if family == "minari" or env.endswith("-v5") else reference(task(env))
-
-
-def suite_id(env: str) -> str:
-    """The suite's id for an environment's Gymnasium id; what is written, where it has none."""
-    known = registry.envs()
-    return next((name for name in (env, f"mujoco:{env}") if name in known), env)
 
 
 def load(ref: DataRef, env: Any) -> Any:
@@ -99,6 +117,7 @@ def load(ref: DataRef, env: Any) -> Any:
     rec = timed(formats.read(path), env.time_limit or DEFAULT_LIMIT)
     checks.refuse_other_sizes(path, rec, env)
     checks.refuse_bad_values(path, rec)
+    checks.refuse_nothing(path, rec)
     action = checks.scaled_actions(path, rec, env.action_space)
     rec = dataclasses.replace(rec, action=action)
     data = view.dataset(rec, env.time_limit or DEFAULT_LIMIT)

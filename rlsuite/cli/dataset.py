@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rlsuite import registry
 from rlsuite.cli import common
+from rlsuite.cli import dataset_texts as texts
 from rlsuite.cli.evaluate import check_policy
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
@@ -19,48 +21,21 @@ from rlsuite.engine import files
 from rlsuite.engine.environment import worker_environment
 from rlsuite.errors import UsageError, nearest
 
-USAGE = """usage: rlsuite dataset COMMAND [--help]
-
-  inspect    sizes, returns, normalised score, what is wrong; draw the returns
-  convert    D4RL's HDF5 <-> Minari folder <-> npz; clip actions, leave out bad rows
-  collect    record a new one with a trained policy, several, or at random
-  mix        one out of several, or of parts of them
-
-example:
-  rlsuite dataset inspect pendulum-replay --figures ."""
-INSPECT = """example:
-  rlsuite dataset inspect data/hopper_medium-v2.hdf5 --figures figures
-  rlsuite dataset inspect hopper-medium-v2 --dataset-dir data
-
-Nothing is downloaded: D4RL's names are files in --dataset-dir."""
-CONVERT = """example:
-  rlsuite dataset convert data/hopper_medium-v2.hdf5 data/hopper-medium
-  rlsuite dataset convert raw.npz clean.npz --clip-actions --env mujoco:Hopper-v4
-
-TARGET ends in .hdf5 (D4RL's layout) or .npz, or has no ending (a Minari folder)."""
-COLLECT = """example:
-  rlsuite dataset collect data/random --env Pendulum-v1 --steps 20000
-  rlsuite dataset collect data/mixed --env Pendulum-v1 --steps 100000 --mode explore \\
-    --policy runs/a/cells/1f0c.done --policy runs/a/cells/77ab.done
-
-TARGET is a folder in Minari's format. The same command goes on where it was stopped."""
-MIX = """example:
-  rlsuite dataset mix data/hopper-medium-expert.hdf5 hopper-medium-v2 hopper-expert-v2
-  rlsuite dataset mix data/mixed.npz data/random.npz data/expert.npz:0.1
-
-TARGET ends in .hdf5 or .npz, or has no ending (a Minari folder). A share takes whole episodes."""
-COMMANDS = ("inspect", "convert", "collect", "mix")
-
 
 def main(argv: Sequence[str]) -> int:
     """Dispatch to inspect, convert, collect or mix."""
     if not argv or argv[0] in ("-h", "--help"):
-        print(USAGE)
+        print(texts.USAGE)
         return 0
-    if argv[0] not in COMMANDS:
-        raise UsageError(f"no command 'dataset {argv[0]}': {nearest(argv[0], COMMANDS)}")
     commands = {"inspect": inspect, "convert": convert, "collect": collect, "mix": mix}
+    if argv[0] not in commands:
+        raise UsageError(f"no command 'dataset {argv[0]}': {nearest(argv[0], commands)}")
     return commands[argv[0]](argv[1:])
+
+
+def _parser(command: str) -> Parser:
+    does, more = texts.COMMANDS[command]
+    return Parser(prog=f"rlsuite dataset {command}", description=does, epilog=more)
 
 
 def _tools() -> Any:
@@ -69,7 +44,7 @@ def _tools() -> Any:
 
 def inspect(argv: Sequence[str]) -> int:
     """`rlsuite dataset inspect`."""
-    parser = Parser(prog="rlsuite dataset inspect", description=main.__doc__, epilog=INSPECT)
+    parser = _parser("inspect")
     parser.add_argument("dataset", help="a name of `rlsuite list datasets`, a file or a folder")
     parser.add_argument(
         "--figures", type=Path, metavar="DIR", help="draw the returns there, PNG and SVG"
@@ -77,6 +52,8 @@ def inspect(argv: Sequence[str]) -> int:
     common.add_dataset_folder(parser)
     args = parse(parser, argv, agent_flags=False)
     common.use_dataset_folder(args)
+    if args.figures is not None:
+        _check_folder(args.figures)
     tools = _tools()
     found = tools.inspect(args.dataset)
     print("\n".join(found.lines()))
@@ -85,9 +62,18 @@ def inspect(argv: Sequence[str]) -> int:
     return 0
 
 
+def _check_folder(folder: Path) -> None:
+    """Refuse a place for figures before a large file is read for them."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"--figures {folder}: {there} is a file, not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--figures {folder}: {there} cannot be written into")
+
+
 def convert(argv: Sequence[str]) -> int:
     """`rlsuite dataset convert`."""
-    parser = Parser(prog="rlsuite dataset convert", description=main.__doc__, epilog=CONVERT)
+    parser = _parser("convert")
     parser.add_argument("dataset", help="a name, a file or a folder")
     parser.add_argument("target", type=Path)
     parser.add_argument("--clip-actions", action="store_true", help="to the environment's box")
@@ -111,10 +97,13 @@ def convert(argv: Sequence[str]) -> int:
 
 def collect(argv: Sequence[str]) -> int:
     """`rlsuite dataset collect`."""
-    parser = Parser(prog="rlsuite dataset collect", description=main.__doc__, epilog=COLLECT)
+    parser = _parser("collect")
     parser.add_argument("target", type=Path, help="a folder to make")
     parser.add_argument("--env", required=True, help="see `rlsuite list envs`")
-    parser.add_argument("--steps", type=whole, required=True, help="in all")
+    parser.add_argument(
+        "--steps", type=whole, required=True,
+        help="in all, rounded up to whole steps of every environment of every policy",
+    )  # fmt: skip
     parser.add_argument(
         "--policy", type=Path, action="append", default=[], metavar="CHECKPOINT",
         help="a cell of a run folder or a saved policy; several share the steps; none: random",
@@ -130,20 +119,40 @@ def collect(argv: Sequence[str]) -> int:
         check_policy(files.read_meta(policy), policy, args.env)
     tools = _tools()
     what = tools.Collection(args.env, args.steps, args.policy, args.mode, args.seed, args.num_envs)
+    tools.check_target(args.target, args.env)
     # jax is not imported yet: this process becomes what a worker would be.
     os.environ.update(worker_environment("cpu"))
     console = common.make_console()
+    if what.total != what.steps:
+        players = max(1, len(args.policy)) * args.num_envs
+        console.print(f"{what.steps:,} steps rounded up to {what.total:,}, {players} at a time")
+    return _record(tools, what, args.target, console)
+
+
+def _record(tools: Any, what: Any, target: Path, console: Any) -> int:
+    """Play with a bar; Ctrl-C leaves what is recorded where the same command finds it."""
     columns = (TextColumn("{task.completed:,.0f} steps"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=args.steps)
-        rows = tools.collect(what, args.target, lambda n: bar.update(task, completed=n))
-    console.print(f"{rows:,} steps of {args.env} -> {args.target}")
+    done = 0
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task("", total=what.total)
+
+            def count(steps: int) -> None:
+                nonlocal done
+                done = steps
+                bar.update(task, completed=steps)
+
+            rows = tools.collect(what, target, count)
+    except KeyboardInterrupt:
+        print(f"rlsuite: stopped at {done:,} steps: the same command goes on", file=sys.stderr)
+        return 130
+    console.print(f"{rows:,} steps of {what.env} -> {target}")
     return 0
 
 
 def mix(argv: Sequence[str]) -> int:
     """`rlsuite dataset mix`."""
-    parser = Parser(prog="rlsuite dataset mix", description=main.__doc__, epilog=MIX)
+    parser = _parser("mix")
     parser.add_argument("target", type=Path)
     parser.add_argument(
         "datasets", nargs="+", metavar="DATASET[:SHARE]", help="names, files or folders"

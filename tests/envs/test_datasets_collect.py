@@ -177,3 +177,30 @@ def test_pendulum_replay_is_what_it_is_called(
     assert by_time[:, :8].mean() < -1000
     assert by_time[:, -25:].mean() > -200
     assert not found.warnings
+
+
+SMALL = Collection("CartPole-v1", steps=4, num_envs=2)
+
+
+def test_a_foreign_folder_of_the_parts_name_is_kept(tmp_path: Path) -> None:
+    diary = tmp_path / "set.parts" / "diary.txt"
+    diary.parent.mkdir()
+    diary.write_text("dear")
+    with pytest.raises(UsageError, match=r"set\.parts holds diary\.txt") as error:
+        collect.collect(SMALL, tmp_path / "set", lambda _: None)
+    assert "\n" not in str(error.value)
+    assert {p.name for p in tmp_path.rglob("*")} == {"set.parts", "diary.txt"}
+
+
+def test_only_what_was_recorded_is_cleared(tmp_path: Path) -> None:
+    """A kill may have left a file half written, and a user may have put one there since."""
+    parts = tmp_path / "set.parts"
+    parts.mkdir()
+    (parts / ".asked.json.17.tmp").write_text("{")
+
+    def add(_: int) -> None:
+        (parts / "notes.txt").write_text("dear")
+
+    assert collect.collect(SMALL, tmp_path / "set", add) == 4
+    assert [p.name for p in parts.iterdir()] == ["notes.txt"]
+    assert minari.read(tmp_path / "set").header.rows == 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +22,7 @@ from rlsuite.envs.datasets import (
     inspect,
     minari,
     minari_write,
+    mix,
     npz,
     record,
     source,
@@ -149,6 +149,25 @@ def test_repairs_are_made_when_asked_for(tmp_path: Path) -> None:
     assert np.asarray(data.rows.truncated)[[28, 38]].all()
 
 
+@pytest.mark.parametrize("layout", ["clean.npz", "clean.hdf5", "clean"])
+def test_what_follows_a_gap_is_no_complete_episode(tmp_path: Path, layout: str) -> None:
+    """Rows 20 to 39 end in a terminal; without row 30 the last nine have another return."""
+    rec = pendulum_like()
+    assert [stop for _, stop in inspect.complete(rec, 20)] == [20, 40, 60]
+    rec.obs[30] = np.nan
+    rec.obs[40] = np.nan
+    npz.write(tmp_path / "raw.npz", rec)
+    convert.convert(str(tmp_path / "raw.npz"), tmp_path / "step.npz", drop_bad=True)
+    mix.mix([mix.Part(str(tmp_path / "step.npz"))] * 2, tmp_path / "twice.npz")
+    convert.convert(str(tmp_path / "twice.npz"), tmp_path / layout)
+    back = formats.read(tmp_path / layout)
+    assert inspect.complete(back, 20) == [(0, 20), (58, 78)]
+    assert back.midway is not None
+    assert np.flatnonzero(back.midway).tolist() == [30, 39, 88, 97]
+    found = inspect.inspect(str(tmp_path / layout))
+    assert (len(found.returns), found.cut) == (0, 8)
+
+
 def test_a_straddling_transition_is_found() -> None:
     rec = pendulum_like()
     assert not checks.straddling(rec).any()
@@ -178,180 +197,6 @@ def test_a_ring_is_taken_apart_by_environment() -> None:
     assert np.flatnonzero(rec.truncated).tolist() == [3, 7, 11]
     np.testing.assert_allclose(rec.action[:, 0], rec.reward / 6, rtol=1e-6)
     assert not checks.straddling(rec).any()
-
-
-# --- bad data -----------------------------------------------------------------------------------
-
-
-def hdf5(change: Callable[[Any], None], name: str = "bad.hdf5") -> Callable[[Path], Path]:
-    def make(folder: Path) -> Path:
-        d4rl.write(folder / name, pendulum_like())
-        with h5py.File(folder / name, "a") as file:
-            change(file)
-        return folder / name
-
-    return make
-
-
-def without(key: str) -> Callable[[Path], Path]:
-    return hdf5(lambda file: file.__delitem__(key))
-
-
-def instead(key: str, value: Any) -> Callable[[Path], Path]:
-    def change(file: Any) -> None:
-        del file[key]
-        file[key] = value
-
-    return hdf5(change)
-
-
-def columns(**changes: Any) -> Callable[[Path], Path]:
-    """An npz file with columns changed, or left out where None."""
-
-    def make(folder: Path) -> Path:
-        path = tiny(folder, "bad")
-        with np.load(path) as file:
-            found = {key: file[key] for key in file.files}
-        found |= changes
-        np.savez(path, **{key: value for key, value in found.items() if value is not None})
-        return path
-
-    return make
-
-
-def values(change: Callable[[Recording], None]) -> Callable[[Path], Path]:
-    def make(folder: Path) -> Path:
-        rec = pendulum_like()
-        change(rec)
-        npz.write(folder / "bad.npz", rec)
-        return folder / "bad.npz"
-
-    return make
-
-
-def folder(change: Callable[[Path], Any]) -> Callable[[Path], Path]:
-    def make(where: Path) -> Path:
-        minari_write.write(where / "bad", pendulum_like())
-        change(where / "bad")
-        return where / "bad"
-
-    return make
-
-
-def metadata(**changes: Any) -> Callable[[Path], Path]:
-    def change(where: Path) -> None:
-        path = where / "metadata.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-    return folder(change)
-
-
-def episode(change: Callable[[Any], None]) -> Callable[[Path], Path]:
-    def inside(where: Path) -> None:
-        with h5py.File(where / "main_data.hdf5", "a") as file:
-            change(file["episode_1"])
-
-    return folder(inside)
-
-
-def swapped(group: Any, key: str, value: Any) -> None:
-    del group[key]
-    group[key] = value
-
-
-def cut(name: str) -> Callable[[Path], Path]:
-    def make(where: Path) -> Path:
-        path = where / name
-        (d4rl if name.endswith("hdf5") else npz).write(path, pendulum_like(2000, 20))
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        return path
-
-    return make
-
-
-def written(name: str, content: bytes) -> Callable[[Path], Path]:
-    def make(where: Path) -> Path:
-        (where / name).write_bytes(content)
-        return where / name
-
-    return make
-
-
-def put(column: str, value: float) -> Callable[[Recording], None]:
-    return lambda rec: getattr(rec, column).reshape(60, -1).__setitem__((5, 0), value)
-
-
-F = np.float32
-BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "missing": (lambda d: d / "no.hdf5", "no dataset file .*no.hdf5"),
-    "unknown ending": (written("x.csv", b"1,2"), "not .hdf5 or .npz"),
-    "cut hdf5": (cut("bad.hdf5"), "damaged or no HDF5"),
-    "cut npz": (cut("bad.npz"), "damaged or no npz"),
-    "text as hdf5": (written("x.hdf5", b"hello"), "damaged or no HDF5"),
-    "text as npz": (written("x.npz", b"hello"), "damaged or no npz"),
-    "empty file": (written("x.npz", b""), "damaged or no npz"),
-    "no observations": (without("observations"), "no 'observations'"),
-    "no actions": (without("actions"), "no 'actions'"),
-    "no rewards": (without("rewards"), "no 'rewards'"),
-    "no terminals": (without("terminals"), "no 'terminals'.*timeouts"),
-    "misspelt key": (
-        hdf5(lambda f: f.move("observations", "observation")), "did you mean 'observation'"
-    ),
-    "other length": (instead("rewards", np.zeros(59, F)), "has shape .*59 rows"),
-    "rewards two wide": (instead("rewards", np.zeros((60, 2), F)), "not one number a row"),
-    "scalar rewards": (instead("rewards", F(0)), "holds 0 steps"),
-    "flat actions": (instead("actions", np.zeros(60, F)), r"not \(n, size\)"),
-    "flat observations": (instead("observations", np.zeros(60, F)), "one number a row"),
-    "next of other width": (
-        instead("next_observations", np.zeros((60, 4), F)), "'next_observations' has shape"
-    ),
-    "words": (instead("actions", np.array([b"left"] * 60)), "not numbers"),
-    "one step": (
-        columns(
-            **dict.fromkeys(("observations", "actions", "next_observations"), np.zeros((1, 1), F)),
-            **dict.fromkeys(("rewards", "terminals", "timeouts"), np.zeros(1, F)),
-        ),
-        "at least 2",
-    ),
-    "npz without timeouts": (columns(timeouts=None), "no 'timeouts'"),
-    "npz without next": (columns(next_observations=None), "no 'next_observations'"),
-    "pickled": (columns(actions=np.array([{}] * 60, object)), "damaged or no npz"),
-    "nan observation": (values(put("obs", np.nan)), "1 rows of 'observations' are not finite"),
-    "nan reward": (values(put("reward", np.nan)), "1 rows of 'rewards' are not finite.*--drop-bad"),
-    "infinite action": (values(put("action", np.inf)), "1 rows of 'actions' are not finite"),
-    "nan next": (values(put("next_obs", np.nan)), "'next_observations' are not finite"),
-    "outside the box": (values(put("action", 2.1)), "1 of 60 actions are outside.*--clip-actions"),
-    "no metadata": (folder(lambda d: (d / "metadata.json").unlink()), "no metadata.json in it"),
-    "damaged metadata": (
-        folder(lambda d: (d / "metadata.json").write_text("{")), "metadata.json is damaged"
-    ),
-    "arrow": (metadata(data_format="arrow"), "'arrow': only 'hdf5'"),
-    "no space": (metadata(action_space=None), "no readable 'action_space'"),
-    "dict observations": (
-        metadata(observation_space=json.dumps({"type": "Dict"})), "Dict observations"
-    ),
-    "actions from 1": (
-        metadata(action_space=json.dumps({"type": "Discrete", "n": 3, "start": 1})), "from 1"
-    ),
-    "no data": (folder(lambda d: (d / "main_data.hdf5").unlink()), "main_data.hdf5"),
-    "steps missing": (metadata(total_steps=61), "says it has 61 steps and has 60"),
-    "no truncations": (episode(lambda g: g.__delitem__("truncations")), "no 'truncations'"),
-    "T observations": (
-        episode(lambda g: swapped(g, "observations", np.zeros((20, 3), F))), r"not \(21, 3\)"
-    ),
-    "goes on after the end": (
-        episode(lambda g: swapped(g, "terminations", np.ones(20, bool))), "goes on after"
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_refused_in_one_line(tmp_path: Path, name: str) -> None:
-    make, words = BAD[name]
-    path = make(tmp_path)
-    with pytest.raises(UsageError, match=words) as error:
-        source.load(source.resolve(str(path)), registry.make_env("Pendulum-v1"))
-    assert "\n" not in str(error.value)
 
 
 def test_sizes_are_those_of_the_environment_as_built(tmp_path: Path) -> None:
