@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rlsuite import registry
 from rlsuite.cli import common
@@ -93,8 +94,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def folder_name(cell: Cell, preset: str | None) -> str:
-    """A name that the same settings always get, whatever the seeds."""
-    identity = json.dumps([cell.config, cell.total_steps, vars(cell.cadence)], sort_keys=True)
+    """A name that the same settings always get, whatever the seeds; other data, another name."""
+    what: list[Any] = [cell.config, cell.total_steps, vars(cell.cadence)]
+    # Nothing without data, so that such runs keep the folders they always had.
+    what += [] if cell.data is None else [cell.env, cell.data.identity]
+    identity = json.dumps(what, sort_keys=True)
     task = cell.data.name if cell.data else cell.env
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     task = task.replace(":", "-").replace("/", "-")

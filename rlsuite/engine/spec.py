@@ -13,7 +13,7 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.config import coerce, fields
 from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
-from rlsuite.engine.data import DataRef, check_families, check_fit, check_need, resolve
+from rlsuite.engine.data import DataRef, check_families, check_fit, check_names, check_need, resolve
 from rlsuite.errors import UsageError, nearest
 
 
@@ -62,6 +62,7 @@ def expand(requests: Iterable[Request]) -> list[Cell]:
     if not cells:
         raise UsageError("nothing to run: no environments, seeds or runs were given")
     check_families(cell.data for cell in cells.values())
+    check_names((cell.data, cell.env) for cell in cells.values())
     return list(cells.values())
 
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.data import check_families
+from rlsuite.engine.data import check_families, check_names
 from rlsuite.errors import UsageError
 
 VERSION = 1
@@ -77,6 +77,7 @@ class Store:
                     f"{was[data.spec].hash}, now {data.hash}: restore it, or use another --out"
                 )
         check_families(cell.data for cell in [*known, *asked])
+        check_names((cell.data, cell.env) for cell in [*known, *asked])
 
     def _check_same(self, known: Cell, asked: Cell) -> None:
         if known.cadence != asked.cadence:
