@@ -7,6 +7,7 @@ line, the run folder, from standard input. Events go to standard output, one JSO
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -25,6 +26,10 @@ from rlsuite.errors import UsageError
 EVENT_SECONDS = 0.5
 
 
+class Unfit(UsageError):
+    """A dataset is at fault, not the run: only the cells that learn from it fail."""
+
+
 class Worker:
     """Claims and runs the cells of one folder."""
 
@@ -40,6 +45,8 @@ class Worker:
         self.programs: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.prepared: dict[str, Any] = {}
+        # Of data that could not be loaded (by its hash) or prepared (by the cells' group), why.
+        self.unfit: dict[str, str] = {}
         self.stopping = self.preparing = False
         self.parent = os.getppid()
         self.ran = 0
@@ -140,12 +147,16 @@ class Worker:
             emit("start", cell=cell.id, slot=self.slot)
         origin = self.provenance | describe(batch[0])
         try:
+            self._check_unfit(batch[0])
             program = self._program(batch[0])
             runner = Runner(
                 batch, program, self.store, origin, self._report, self.should_stop,
                 commit_first=self.ran == 0, data=self._data(batch[0], program),
             )  # fmt: skip
         except Stopped:
+            return True
+        except Unfit as error:
+            self._leave_out(batch, str(error))
             return True
         except UsageError as error:
             # What does not fit or cannot be built will not fit for the next seed either.
@@ -164,6 +175,11 @@ class Worker:
             return True
         self.ran += 1
         return True
+
+    def _leave_out(self, batch: list[Any], error: str) -> None:
+        for cell in batch:
+            self.store.fail(cell.id, error)
+            emit("failed", cell=cell.id, error=error, dataset=cell.data.name)
 
     def _report(self, track: Any, steps: int, rate: float) -> None:
         if track.status != "running":
@@ -196,16 +212,33 @@ class Worker:
         if cell.data.hash not in self.data:
             self.data.clear()
             self.prepared.clear()
-            self.data[cell.data.hash] = load(cell.data, program.agent.env)
+            with self._blamed(cell.data.hash):
+                self.data[cell.data.hash] = load(cell.data, program.agent.env)
         if cell.group not in self.prepared:
             self.prepared.clear()
             self.preparing = True
             try:
-                prepared = program.agent.prepare(self.data[cell.data.hash])
+                with self._blamed(cell.group):
+                    prepared = program.agent.prepare(self.data[cell.data.hash])
             finally:
                 self.preparing = False
             self.prepared[cell.group] = prepared
         return self.prepared[cell.group]
+
+    @contextlib.contextmanager
+    def _blamed(self, what: str) -> Iterator[None]:
+        """What goes wrong with data is remembered: it is not tried again for every seed."""
+        try:
+            yield
+        except (UsageError, OSError) as error:
+            self.unfit[what] = str(error).splitlines()[0]
+            raise Unfit(self.unfit[what]) from error
+
+    def _check_unfit(self, cell: Any) -> None:
+        """Before a program is built for nothing."""
+        for what in () if cell.data is None else (cell.data.hash, cell.group):
+            if what in self.unfit:
+                raise Unfit(self.unfit[what])
 
 
 def describe(cell: Any) -> dict[str, Any]:
