@@ -55,6 +55,11 @@ def use_dataset_folder(args: argparse.Namespace) -> None:
         os.environ[DATASET_FOLDER] = str(Path(args.dataset_dir).absolute())
 
 
+def not_there(datasets: Sequence[str]) -> str:
+    """What a dry run says of datasets that the suite has not recorded yet."""
+    return f"{' and '.join(datasets)} would be recorded first"
+
+
 def check_execution(args: argparse.Namespace) -> None:
     """Refuse impossible execution options.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import sys
@@ -13,8 +14,10 @@ from rlsuite import registry
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, agent_help, agent_settings, parse
 from rlsuite.engine.cells import Cadence, Cell
+from rlsuite.engine.data import check_need
 from rlsuite.engine.grid import parse_seeds
-from rlsuite.engine.spec import Request, expand
+from rlsuite.engine.spec import Request, plan, to_record, with_data
+from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
 EXAMPLE = """example:
@@ -70,6 +73,7 @@ def main(argv: Sequence[str]) -> int:
     common.check_execution(args)
     common.use_dataset_folder(args)
     row = registry.agent(args.agent)
+    check_need(row, args.dataset is not None)
     if args.env is None and args.dataset is None:
         raise UsageError("the following arguments are required: --env")
     cadence = Cadence(args.evaluations, args.episodes, args.logs, args.eval_mode)
@@ -84,13 +88,31 @@ def main(argv: Sequence[str]) -> int:
         cadence=cadence,
         datasets=[] if args.dataset is None else [args.dataset],
     )
-    cells = expand([request])
-    folder = (args.out or Path("runs") / folder_name(cells[0], args.preset)).absolute()
+    cells = plan([request])
     if args.dry_run:
-        print(f"{len(cells)} runs of {cells[0].total_steps:,} steps -> {folder}")
+        print(describe(cells, args))
         return 0
+    if args.out is not None:
+        Store(args.out.absolute()).check_folder()
+    cells = with_data(cells)
+    folder = out_folder(cells, args)
     title = f"{args.agent} on {cells[0].data.name if cells[0].data else args.env}"
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
+
+
+def out_folder(cells: list[Cell], args: argparse.Namespace) -> Path:
+    """--out, or its default."""
+    return (args.out or Path("runs") / folder_name(cells[0], args.preset)).absolute()
+
+
+def describe(cells: list[Cell], args: argparse.Namespace) -> str:
+    """What would be run, and recorded for it."""
+    what = f"{len(cells)} runs of {cells[0].total_steps:,} steps"
+    if not (missing := to_record(cells)):
+        return f"{what} -> {out_folder(cells, args)}"
+    # The default folder's name depends on the content.
+    where = f" -> {args.out.absolute()}" if args.out else ""
+    return f"{what}{where}; {common.not_there(missing)}"
 
 
 def folder_name(cell: Cell, preset: str | None) -> str:
