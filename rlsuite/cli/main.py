@@ -47,6 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except KeyboardInterrupt:
+        print("rlsuite: stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        # Without a file's name it is no mistake of the user's.
+        if error.filename is None:
+            raise
+        print(f"rlsuite: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def whole(text: str) -> int:
     except ValueError:
         value = float("nan")
     if not value.is_integer():
-        raise UsageError(f"--total-steps must be a whole number, not {text!r}")
+        # A `UsageError` is a ValueError, of which argparse keeps only the type.
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
     return int(value)
 
 

@@ -14,6 +14,7 @@ RUN_KEYS = {
     "agent", "label", "preset", "env", "seeds", "total_steps", "exact_steps", "evaluations",
     "episodes", "logs", "eval_mode", "set", "sweep", "zip", "env_options", "dataset",
 }  # fmt: skip
+MOST_SEEDS = 1_000_000
 TOP_KEYS = {"title", "defaults", "run"}
 
 
@@ -138,14 +139,23 @@ def parse_seeds(value: Any) -> list[int]:
     if isinstance(value, list):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return list(range(value))
+        return _range(0, value)
     text = str(value)
     try:
         if ":" in text:
             low, high = text.split(":")
-            return list(range(int(low), int(high)))
+            return _range(int(low), int(high))
         if "," in text:
             return [int(part) for part in text.split(",")]
-        return list(range(int(text)))
-    except ValueError:
+        return _range(0, int(text))
+    except ValueError as error:
+        if isinstance(error, UsageError):
+            raise
         raise UsageError(f"seeds must be a number, 'from:to' or a list, not {text!r}") from None
+
+
+def _range(low: int, high: int) -> list[int]:
+    """Before a list of them fills the memory."""
+    if high - low > MOST_SEEDS:
+        raise UsageError(f"seeds must be at most {MOST_SEEDS:,}, not {high - low:,}")
+    return list(range(low, high))

@@ -36,7 +36,11 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "no budget": (["train", "ppo", "--env", "CartPole-v1"], ["budget", "total-steps"]),
     "budget below an iteration": ([*TRAIN[:-1], "100"], ["100", "512"]),
     "budget not whole": ([*TRAIN[:-1], "1000.5"], ["1000.5"]),
-    "budget no number": ([*TRAIN[:-1], "lots"], ["'lots'"]),
+    "budget no number": ([*TRAIN[:-1], "lots"], ["--total-steps: must be a whole", "'lots'"]),
+    "endless budget": ([*TRAIN[:-1], "inf"], ["--total-steps: must be a whole", "'inf'"]),
+    "too many seeds": ([*TRAIN, "--seeds", "1000000000000"], ["seeds", "at most 1,000,000"]),
+    "too wide a range of seeds": ([*TRAIN, "--seeds", "0:10000000000"], ["at most 1,000,000"]),
+    "backward seeds": ([*TRAIN, "--seeds", "9:3"], ["seeds must be at least 1"]),
     "budget beyond counting": ([*TRAIN[:-1], "1e12"], ["1000000000000", "32 bits"]),
     "inexact budget": ([*TRAIN, "--exact-steps"], ["10000", "9728", "10240"]),
     "minibatches": ([*TRAIN, "--agent.minibatches", "7"], ["7", "512", "try 4"]),
@@ -87,7 +91,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["grid", "{dir}/grid.toml", "--without", "{dir}/nowhere"], ["nowhere", "no run folder"]
     ),
     "evaluate nothing": (["evaluate", "{dir}/none.done"], ["none.done"]),
-    "evaluate damaged": (["evaluate", "{dir}/file"], ["damaged"]),
+    "evaluate what is none": (
+        ["evaluate", "{dir}/file"], ["file is no checkpoint of rlsuite"]
+    ),
+    "evaluate a folder": (["evaluate", "{dir}/foreign"], ["foreign is a folder"]),
     "list": (["list", "agent"], ["'agent'", "'agents'"]),
     "discrete actions": (
         ["train", "td3", "--env", "CartPole-v1", "--total-steps", "100000"],
@@ -147,8 +154,11 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "collect by no policy": (
         [*COLLECT, "--steps", "10", "--policy", "{dir}/none.done"], ["none.done"]
     ),
-    "collect by a damaged policy": (
-        [*COLLECT, "--steps", "10", "--policy", "{dir}/file"], ["damaged"]
+    "collect by what is no policy": (
+        [*COLLECT, "--steps", "10", "--policy", "{dir}/file"], ["no checkpoint of rlsuite"]
+    ),
+    "collect by a folder": (
+        [*COLLECT, "--steps", "10", "--policy", "{dir}/foreign"], ["foreign is a folder"]
     ),
     "collect on the host": (
         ["dataset", "collect", "{dir}/new", "--env", "gym:CartPole-v1", "--steps", "10"],
