@@ -51,15 +51,16 @@ def _nowhere(spec: str, path: Path) -> str:
     files = {p.name for place in places if place.is_dir() for p in place.iterdir()}
     ids = _minari_ids()
     what = f"no dataset file {spec}" if path.suffix else f"no dataset {spec!r}"
-    if len(path.parts) > 1 and not files and nearest(spec, ids).startswith("known"):
-        return f"{what}: no folder {path.parent}"
     known = set() if path.suffix and files else {*registry.datasets()}
     word = spec if spec.count("/") == 2 and not files else path.name
     if not path.is_absolute():
         places.append(_minari_folder())
     looked = ", ".join(map(str, places))
     other = "" if folder or path.is_absolute() else "; --dataset-dir names another folder"
-    return f"{what}: {nearest(word, {*files, *ids, *known})} (looked in {looked}{other})"
+    hint = nearest(word, {*files, *ids, *known})
+    if path.parent != Path() and not files and not hint.startswith("did you mean"):
+        hint = f"no folder {path.parent}"
+    return f"{what}: {hint} (looked in {looked}{other})"
 
 
 def _named(row: DatasetRow) -> Path:

@@ -35,7 +35,7 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument("--no-report", action="store_true", help="skip figures and HTML at the end")
 
 
-def add_dataset_folder(parser: Parser) -> None:
+def add_dataset_folder(parser: argparse._ActionsContainer) -> None:
     """--dataset-dir."""
     parser.add_argument(
         "--dataset-dir", metavar="DIR",

@@ -38,7 +38,7 @@ HINTS = {
     "a file here": ("mien.npz", "did you mean 'mine.npz'"),
     "Minari's": ("mujoco/hopper/expret-v0", "did you mean 'mujoco/hopper/expert-v0'"),
     "a name": ("hopper-medum-v2", "did you mean 'hopper-medium-v2'"),
-    "no folder": ("no/such.npz", "no folder no"),
+    "no folder": ("no/such.npz", "no folder no (looked in no, "),
 }
 
 
@@ -49,6 +49,13 @@ def test_hints_come_from_where_it_would_be(kept: Path, case: str) -> None:
         locate.find(spec)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_no_folder_and_nothing_of_minaris(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(kept / "none"))
+    monkeypatch.delenv("RLSUITE_DATASETS")
+    with pytest.raises(UsageError, match="no folder no .*--dataset-dir names another"):
+        locate.find("no/such.npz")
 
 
 def test_the_folders_are_named(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
