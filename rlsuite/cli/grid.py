@@ -25,11 +25,11 @@ A grid file:
   [[run]]
   agent = "ppo"
   preset = "purejaxrl"
-  env = ["CartPole-v1", "Acrobot-v1"]
+  env = ["CartPole-v1", "Acrobot-v1"]     # an offline agent takes dataset = [...] instead
   seeds = 16
   total_steps = 500_000
   [run.set]
-  gamma = 0.99                     # an offline agent takes dataset = [...] instead of env
+  gamma = 0.99
   [run.sweep]                      # the product of these
   entropy_coef = [0.0, 0.01]
   learning_rate = [1e-4, 1e-3]

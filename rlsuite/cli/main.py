@@ -15,8 +15,8 @@ COMMANDS = {
     "work": ("rlsuite.cli.work", "help with the runs of a folder"),
     "report": ("rlsuite.cli.report", "figures and an HTML page of a run folder"),
     "evaluate": ("rlsuite.cli.evaluate", "play a trained policy, draw an episode"),
-    "list": ("rlsuite.cli.listing", "agents, envs, experiments, presets"),
-    "dataset": ("rlsuite.cli.dataset", "inspect, convert and collect datasets"),
+    "list": ("rlsuite.cli.listing", "agents, datasets, envs, experiments, presets"),
+    "dataset": ("rlsuite.cli.dataset", "inspect, convert, collect and mix datasets"),
     "bench": ("rlsuite.cli.bench", "speed, as a ratio in one run"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from rlsuite.errors import UsageError
 EXAMPLE = """example:
   rlsuite train ppo --env CartPole-v1 --preset purejaxrl --seeds 16 --total-steps 500000
   rlsuite train ppo --env Pendulum-v1 --total-steps 1e6 --agent.gamma 0.9 --seeds 8:16
+  rlsuite train prdc --dataset pendulum-replay --total-steps 20000
 
 The same command again skips finished seeds, resumes broken ones and adds new ones.
 `rlsuite train ppo --help` lists the agent's settings."""
@@ -55,6 +57,18 @@ def build_parser(agent: str | None) -> Parser:
     return parser
 
 
+def named_agent(argv: Sequence[str]) -> str | None:
+    """The agent whose settings `--help` lists, wherever it stands, but no option's value."""
+    actions = build_parser(None)._actions
+    takes = {flag for action in actions if action.nargs != 0 for flag in action.option_strings}
+    known = registry.agents()
+    for before, word in itertools.pairwise(["", *argv]):
+        valued = before in takes or (before.startswith("--agent.") and "=" not in before)
+        if word in known and not valued:
+            return word
+    return None
+
+
 def whole(text: str) -> int:
     """500000, 500_000 or 5e5."""
     try:
@@ -69,8 +83,7 @@ def whole(text: str) -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
-    named = next((a for a in argv if not a.startswith("-")), None)
-    args = parse(build_parser(named), argv, agent_flags=True)
+    args = parse(build_parser(named_agent(argv)), argv, agent_flags=True)
     common.check_execution(args)
     common.use_dataset_folder(args)
     row = registry.agent(args.agent)

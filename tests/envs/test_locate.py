@@ -54,7 +54,7 @@ def test_hints_come_from_where_it_would_be(kept: Path, case: str) -> None:
 def test_no_folder_and_nothing_of_minaris(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(kept / "none"))
     monkeypatch.delenv("RLSUITE_DATASETS")
-    with pytest.raises(UsageError, match="no folder no .*--dataset-dir names another"):
+    with pytest.raises(UsageError, match=r"no folder no .*--dataset-dir names another"):
         locate.find("no/such.npz")
 
 
