@@ -62,6 +62,22 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["train", "bc", "--dataset", "antmaze-umaze-v2", *BUDGET],
         "no environment for dataset antmaze-umaze-v2: name one of the same sizes by --env",
     ),
+    "a setting that cloning lacks": (
+        [*OFFLINE, *BUDGET, "--agent.gamma", "0.9"],
+        "bc has no setting --agent.gamma",
+    ),
+    "a weight of nothing": (
+        ["train", "odice", *OFFLINE[2:], *BUDGET, "--agent.gradient", "semi", "--agent.eta", "0.5"],
+        "agent.eta 0.5 weighs what is orthogonal: it needs agent.gradient = 'orthogonal'",
+    ),
+    "a table that is not looked at": (
+        ["train", "prdc", *OFFLINE[2:], *BUDGET, "--agent.search=exact", "--agent.neighbours=8"],
+        "agent.neighbours 8 is of the table: it needs agent.search = 'table' or 'auto'",
+    ),
+    "nothing to resolve": (
+        ["train", "prdc", *OFFLINE[2:], *BUDGET, "--agent.search=exact", "--agent.resolve=8"],
+        "agent.resolve 8 is of the table",
+    ),
     "out": ([*OFFLINE, *BUDGET, "--out", "afile"], "is a file, not a folder"),
     "out below a file": ([*OFFLINE, *BUDGET, "--out", "afile/run"], "cannot write to --out"),
     "a later run": (["grid", "later.toml"], "no agent 'bcc'"),
