@@ -67,7 +67,7 @@ def execute(
             workers.follow(progress.on_event)
         if tally.refused:
             raise UsageError(tally.refused)
-        if tally.unfit.keys() == {c.id for c in pending} and len({*tally.unfit.values()}) == 1:
+        if tally.unfit.keys() == tally.cells.keys() and len({*tally.unfit.values()}) == 1:
             raise UsageError(next(iter(tally.unfit.values())))
     else:
         workers.dismiss()

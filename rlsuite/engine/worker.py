@@ -7,7 +7,6 @@ line, the run folder, from standard input. Events go to standard output, one JSO
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
@@ -20,14 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite.engine import files
-from rlsuite.engine.data import load
+from rlsuite.engine.datasets import Datasets, Unfit
 from rlsuite.errors import UsageError
 
 EVENT_SECONDS = 0.5
-
-
-class Unfit(UsageError):
-    """A dataset is at fault, not the run: only the cells that learn from it fail."""
 
 
 class Worker:
@@ -43,11 +38,8 @@ class Worker:
         self.slot, self.slots, self.width = slot, slots, width
         self.provenance = provenance.collect()
         self.programs: dict[str, Any] = {}
-        self.data: dict[str, Any] = {}
-        self.prepared: dict[str, Any] = {}
-        # Of data that could not be loaded (by its hash) or prepared (by the cells' group), why.
-        self.unfit: dict[str, str] = {}
-        self.stopping = self.preparing = False
+        self.datasets = Datasets()
+        self.stopping = False
         self.parent = os.getppid()
         self.ran = 0
         self._last_event: dict[str, float] = {}
@@ -56,7 +48,7 @@ class Worker:
 
     def _on_signal(self, *_: Any) -> None:
         self.stopping = True
-        if self.preparing:
+        if self.datasets.preparing:
             # No run is under way that could be lost; a table of neighbours can take minutes.
             from rlsuite.engine.runner import Stopped
 
@@ -147,11 +139,11 @@ class Worker:
             emit("start", cell=cell.id, slot=self.slot)
         origin = self.provenance | describe(batch[0])
         try:
-            self._check_unfit(batch[0])
+            self.datasets.check(batch[0])
             program = self._program(batch[0])
             runner = Runner(
                 batch, program, self.store, origin, self._report, self.should_stop,
-                commit_first=self.ran == 0, data=self._data(batch[0], program),
+                commit_first=self.ran == 0, data=self.datasets.of(batch[0], program.agent),
             )  # fmt: skip
         except Stopped:
             return True
@@ -199,46 +191,10 @@ class Worker:
             # One program at a time: a grid of many shapes must not keep them all in memory.
             self.programs.clear()
             program = Program.for_cell(cell, self.width)
-            data = self._data(cell, program)
+            data = self.datasets.of(cell, program.agent)
             emit("estimate", bytes=check_memory(program, cell, self.slots, data))
             self.programs[cell.group] = program
         return self.programs[cell.group]
-
-    def _data(self, cell: Any, program: Any) -> Any:
-        """What a cell learns from: loaded once for all cells that learn from the same, prepared
-        once for those of one group."""
-        if cell.data is None:
-            return None
-        if cell.data.hash not in self.data:
-            self.data.clear()
-            self.prepared.clear()
-            with self._blamed(cell.data.hash):
-                self.data[cell.data.hash] = load(cell.data, program.agent.env)
-        if cell.group not in self.prepared:
-            self.prepared.clear()
-            self.preparing = True
-            try:
-                with self._blamed(cell.group):
-                    prepared = program.agent.prepare(self.data[cell.data.hash])
-            finally:
-                self.preparing = False
-            self.prepared[cell.group] = prepared
-        return self.prepared[cell.group]
-
-    @contextlib.contextmanager
-    def _blamed(self, what: str) -> Iterator[None]:
-        """What goes wrong with data is remembered: it is not tried again for every seed."""
-        try:
-            yield
-        except (UsageError, OSError) as error:
-            self.unfit[what] = str(error).splitlines()[0]
-            raise Unfit(self.unfit[what]) from error
-
-    def _check_unfit(self, cell: Any) -> None:
-        """Before a program is built for nothing."""
-        for what in () if cell.data is None else (cell.data.hash, cell.group):
-            if what in self.unfit:
-                raise Unfit(self.unfit[what])
 
 
 def describe(cell: Any) -> dict[str, Any]:

@@ -17,8 +17,7 @@ import pytest
 from rich.console import Console
 from tiny import tiny_cells
 
-from rlsuite.engine import files, memory, runner
-from rlsuite.engine import worker as module
+from rlsuite.engine import datasets, files, memory, runner
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.data import DataRef
 from rlsuite.engine.execute import execute
@@ -57,7 +56,7 @@ def test_a_stop_does_not_wait_for_what_is_prepared(
         return data
 
     agent = SimpleNamespace(env=None, prepare=prepare)
-    monkeypatch.setattr(module, "load", lambda ref, env: "rows")
+    monkeypatch.setattr(datasets, "load", lambda ref, env: "rows")
     monkeypatch.setattr(Program, "for_cell", lambda cell, width: SimpleNamespace(agent=agent))
     with signals_kept():
         worker = Worker(tmp_path, 0, 1, 1)
@@ -66,8 +65,8 @@ def test_a_stop_does_not_wait_for_what_is_prepared(
     assert worker.should_stop()
     # Neither done nor failed: it is run the next time.
     assert [c.id for c in worker._left()] == [cell.id]
-    assert not worker.preparing
-    assert not worker.prepared
+    assert not worker.datasets.preparing
+    assert not worker.datasets.prepared
 
 
 def cells_on(*names: str) -> list[Cell]:
@@ -107,7 +106,7 @@ def test_a_dataset_that_cannot_be_used_stops_only_its_own_runs(
         return name
 
     agent = SimpleNamespace(env=None, prepare=lambda data: refuse("prepare", data))
-    monkeypatch.setattr(module, "load", lambda ref, env: refuse("load", ref.name))
+    monkeypatch.setattr(datasets, "load", lambda ref, env: refuse("load", ref.name))
     monkeypatch.setattr(Program, "for_cell", lambda cell, width: SimpleNamespace(agent=agent))
     monkeypatch.setattr(memory, "check_memory", lambda *_: 1)
     monkeypatch.setattr(runner, "Runner", Run)
@@ -159,3 +158,8 @@ def test_the_fault_of_the_only_dataset_is_the_commands(tmp_path: Path, both: boo
     else:
         with pytest.raises(UsageError, match=r"^bad\.npz is bad$"):
             execute(store, cells, workers, console, tmp_path)
+        # Beside runs that are finished it is a failure like others, not the end of the command.
+        store.finish(cells[0].id, {}, {}, {"status": "done"})
+        workers.cells = cells[1:]
+        outcome = execute(store, cells, workers, console, tmp_path)
+        assert (outcome.finished, outcome.left) == (1, 1)
