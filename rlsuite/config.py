@@ -101,6 +101,8 @@ class Config:
     """
 
     budget_unit: ClassVar[Literal["env_steps", "updates"]] = "env_steps"
+    # Settings that runs on disk still name, which never had an effect, with their defaults.
+    removed: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
         for info in fields(type(self)).values():
@@ -134,6 +136,11 @@ class Config:
                 raise UsageError(f"no setting 'agent.{name}': {nearest(name, known)}")
         checked = {name: coerce(known[name], value) for name, value in values.items()}
         return dataclasses.replace(base, **checked) if base is not None else cls(**checked)
+
+    @classmethod
+    def stored(cls: type[_ConfigT], values: Mapping[str, Any]) -> _ConfigT:
+        """`from_mapping` of what was written to disk, which may name settings since removed."""
+        return cls.from_mapping({n: v for n, v in values.items() if n not in cls.removed})
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON or TOML; tuples become lists."""

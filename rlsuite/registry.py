@@ -10,6 +10,7 @@ import functools
 import importlib
 import importlib.metadata
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -115,6 +116,7 @@ class DatasetRow:
       summary: what it is.
       files: what it is called in the dataset folder, the first that exists is taken.
       make: 'module:function' that records it and gives its path, or "".
+      kept: 'module:function' that gives the path it is recorded to, whether it is there or not.
       score: returns that count as 0 and 100.
     """
 
@@ -124,15 +126,23 @@ class DatasetRow:
     summary: str
     files: tuple[str, ...] = ()
     make: str = ""
+    kept: str = ""
     score: tuple[float, float] | None = None
+
+    def is_there(self) -> bool:
+        """Whether nothing has to be recorded first."""
+        if not (self.make and self.kept):
+            return not self.make
+        module, _, attribute = self.kept.partition(":")
+        return getattr(importlib.import_module(module), attribute)().exists()
 
 
 @dataclass(frozen=True)
 class DataKind:
     """A kind of data that cells refer to.
 
-    `module` has `resolve(spec)`, `load(ref, env)` and `shapes(env)`; `tools` what the command line
-    does with such data.
+    `module` has `resolve(spec)`, `load(ref, env)` and `shapes(env)`, and may have
+    `usual_score(env_id, family)`; `tools` is what the command line does with such data.
     """
 
     kind: str
@@ -230,11 +240,21 @@ def make_env(env_id: str, **options: Any) -> Any:
       UsageError: an unknown id or option.
     """
     row = env(env_id)
-    for name in options:
-        if name not in row.options:
-            raise UsageError(f"{env_id} has no option {name!r}: {nearest(name, row.options)}")
+    check_options(row, options)
     module, _, attribute = row.target.partition(":")
     return getattr(importlib.import_module(module), attribute)(env_id, **options)
+
+
+def check_options(row: EnvRow, options: Iterable[str]) -> None:
+    """Refuse what an environment is not built with.
+
+    Raises:
+      UsageError: an unknown option, with the nearest.
+    """
+    for name in options:
+        if name not in row.options:
+            known = nearest(name, row.options) if row.options else "it has none"
+            raise UsageError(f"{row.id} has no option {name!r}: {known}")
 
 
 def resolve_preset(
@@ -263,8 +283,13 @@ def resolve_preset(
     only = table.pop("only_listed", False)
     table.pop("source", None)
     if only and env_id not in per_env and dataset not in per_dataset:
-        listed, asked = (per_dataset, dataset) if per_dataset else (per_env, env_id)
-        raise UsageError(f"preset {name!r} has no set for {asked}: {nearest(asked, listed)}")
+        hint = nearest(env_id, per_env)
+        if dataset:
+            listed = [*per_env, *per_dataset]
+            more = ", ..." if len(listed) > 8 else ""
+            hint = f"it has those of {', '.join(listed[:8])}{more}"
+        asked = f"{dataset} on {env_id}" if dataset else env_id
+        raise UsageError(f"preset {name!r} has no set for {asked}: {hint}")
     for laid_over in (per_env.get(env_id, {}), per_dataset.get(dataset, {})):
         table.update({k: v for k, v in laid_over.items() if k != "source"})
     run = {k: table.pop(k) for k in ("total_steps",) if k in table}

@@ -36,11 +36,31 @@ def find(spec: str) -> tuple[Path, DatasetRow | None]:
     minari = _minari_folder() / spec
     if (minari / "data" / "metadata.json").exists():
         return minari / "data", None
-    if path.suffix:
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = nearest(path.name, beside) if beside else f"no folder {path.parent}"
-        raise UsageError(f"no dataset file {spec}: {hint}")
-    raise UsageError(f"no dataset {spec!r}: {nearest(spec, known)} Or give a path")
+    raise UsageError(_nowhere(spec, path))
+
+
+def _nowhere(spec: str, path: Path) -> str:
+    """Where a dataset was looked for, and what lies there under a similar name."""
+    folder = os.environ.get(FOLDER)
+    for link in (path, *([Path(folder) / path] if folder else [])):
+        if link.is_symlink():
+            return f"dataset {link} is a link to {link.readlink()}, which is not there"
+    places = [path.parent]
+    if folder and not path.is_absolute():
+        places.append(Path(folder) / path.parent)
+    files = {p.name for place in places if place.is_dir() for p in place.iterdir()}
+    ids = _minari_ids()
+    what = f"no dataset file {spec}" if path.suffix else f"no dataset {spec!r}"
+    known = set() if path.suffix and files else {*registry.datasets()}
+    word = spec if spec.count("/") == 2 and not files else path.name
+    if not path.is_absolute():
+        places.append(_minari_folder())
+    looked = ", ".join(map(str, places))
+    other = "" if folder or path.is_absolute() else "; --dataset-dir names another folder"
+    hint = nearest(word, {*files, *ids, *known})
+    if path.parent != Path() and not files and not hint.startswith("did you mean"):
+        hint = f"no folder {path.parent}"
+    return f"{what}: {hint} (looked in {looked}{other})"
 
 
 def _named(row: DatasetRow) -> Path:
@@ -72,3 +92,9 @@ def _row_of_file(path: Path) -> DatasetRow | None:
 def _minari_folder() -> Path:
     explicit = os.environ.get("MINARI_DATASETS_PATH")
     return Path(explicit) if explicit else Path.home() / ".minari" / "datasets"
+
+
+def _minari_ids() -> set[str]:
+    folder = _minari_folder()
+    found = folder.glob("**/data/metadata.json")
+    return {str(path.parent.parent.relative_to(folder)) for path in found}

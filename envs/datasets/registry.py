@@ -40,7 +40,8 @@ ROWS: list[DatasetRow | DataKind] = [
     DataKind("dataset", "rlsuite.envs.datasets.source", "rlsuite.envs.datasets.tools"),
     DatasetRow(
         "pendulum-replay", "Pendulum-v1", "own", "SAC's replay, recorded by the suite on first use",
-        make="rlsuite.envs.datasets.replay:pendulum", score=reference("Pendulum"),
+        make="rlsuite.envs.datasets.replay:pendulum",
+        kept="rlsuite.envs.datasets.replay:pendulum_path", score=reference("Pendulum"),
     ),
     *(_gym(task, level) for task in _TASKS for level in _LEVELS),
     *(_maze(level) for level in _MAZES),

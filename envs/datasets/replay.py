@@ -38,14 +38,24 @@ def pendulum() -> Path:
     return recorded(PENDULUM)
 
 
+def pendulum_path() -> Path:
+    """Where pendulum-replay is kept once it is recorded."""
+    return kept(PENDULUM)
+
+
+def kept(recipe: dict[str, Any]) -> Path:
+    """Where the file of a recipe lies once it is recorded."""
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+    return cache_folder() / "datasets" / f"{recipe['name']}-{digest}.npz"
+
+
 def recorded(recipe: dict[str, Any]) -> Path:
     """The file of a recipe: an agent's training run on one environment, its replay kept.
 
     Raises:
       UsageError: the cache cannot be written, or recording failed.
     """
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
-    path = cache_folder() / "datasets" / f"{recipe['name']}-{digest}.npz"
+    path = kept(recipe)
     if path.exists():
         return path
     try:

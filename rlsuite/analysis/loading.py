@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,12 @@ def load(folder: Path) -> Frames:
     store = Store(folder)
     blocks: list[tuple[str, str, np.ndarray, np.ndarray, np.ndarray]] = []
     cells = []
-    for cell in store.cells():
+    known = store.cells()
+    tasks = task_names(known)
+    for cell in known:
         arrays, meta, status = _read(store, cell)
         blocks.extend(_blocks(cell.id, arrays))
-        cells.append(_cell_row(store, cell, meta, status))
+        cells.append(_cell_row(store, cell, tasks[cell.id], meta, status))
     return Frames(_rows_frame(blocks), pl.DataFrame(cells, schema=CELL_SCHEMA, orient="row"))
 
 
@@ -92,7 +95,28 @@ def _rows_frame(blocks: list[tuple[str, str, Any, Any, Any]]) -> pl.DataFrame:
     return names[index].hstack(pl.DataFrame(columns)).cast(ROW_SCHEMA)  # pyright: ignore
 
 
-def _cell_row(store: Store, cell: Cell, meta: dict[str, Any], status: str) -> tuple[Any, ...]:
+def task_names(cells: Sequence[Cell]) -> dict[str, str]:
+    """What the tables call the task of each cell, by its id: its dataset, as runs on several of one
+    environment are several tasks, else its environment.
+
+    Folders made before two datasets of one name were refused hold such; they are told apart by
+    environment and content.
+    """
+    kinds: dict[str, set[tuple[str, str]]] = {}
+    for cell in cells:
+        if cell.data is not None:
+            kinds.setdefault(cell.data.name, set()).add((cell.env, cell.data.hash))
+    names = {}
+    for cell in cells:
+        names[cell.id] = cell.data.name if cell.data else cell.env
+        if cell.data is not None and len(kinds[cell.data.name]) > 1:
+            names[cell.id] += f" ({cell.env}, {cell.data.hash[:8]})"
+    return names
+
+
+def _cell_row(
+    store: Store, cell: Cell, task: str, meta: dict[str, Any], status: str
+) -> tuple[Any, ...]:
     clock = meta.get("clock", {})
     error = ""
     if status == "failed":
@@ -100,8 +124,7 @@ def _cell_row(store: Store, cell: Cell, meta: dict[str, Any], status: str) -> tu
     return (
         cell.id,
         cell.agent,
-        # Runs on several datasets of one environment are several tasks.
-        cell.data.name if cell.data else cell.env,
+        task,
         cell.series,
         cell.seed,
         status,

@@ -44,7 +44,7 @@ def load(folders: Sequence[Path]) -> Frames:
     kept = order.unique("cell", keep="first", maintain_order=True).sort("place")
     rows = pl.concat([f.rows.with_columns(part=pl.lit(i)) for i, f in enumerate(parts)])
     rows = rows.join(kept.select("cell", "part"), on=["cell", "part"], maintain_order="left")
-    _check_families(kept)
+    _check_datasets(kept, folders)
     return Frames(rows.drop("part"), kept.drop("part", "place"))
 
 
@@ -88,6 +88,20 @@ def _load(folder: Path) -> Frames:
     return Frames(frames.rows.select(names[0]), frames.cells.select(names[1]))
 
 
-def _check_families(cells: pl.DataFrame) -> None:
-    told = [(env, json.loads(text)) for env, text in cells.select("env", "provenance").iter_rows()]
-    check_one_family((o["dataset_family"], env) for env, o in told if "dataset_family" in o)
+def _check_datasets(cells: pl.DataFrame, folders: Sequence[Path]) -> None:
+    """One family, and one content of each name."""
+    columns = cells.select("env", "part", "provenance").iter_rows()
+    told = [(env, part, json.loads(text)) for env, part, text in columns]
+    check_one_family((o["dataset_family"], env) for env, _, o in told if "dataset_family" in o)
+    first: dict[str, tuple[str, int]] = {}
+    for env, part, origin in told:
+        content = origin.get("dataset_hash")
+        if not content:
+            continue
+        known, its_part = first.setdefault(env, (content, part))
+        # Within one folder the store has refused it, or the tables were kept before it did.
+        if known != content and its_part != part:
+            raise UsageError(
+                f"dataset {env} of {folders[its_part]} is another one than that of "
+                f"{folders[part]}: report each by itself"
+            )

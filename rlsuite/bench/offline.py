@@ -76,6 +76,11 @@ def racing(dataset: str | None, repeats: int, workers: int) -> Iterator[Racing]:
         yield Racing(repeats=repeats, workers=workers)
         return
     ref = data.resolve("dataset", dataset)
+    if not ref.env:
+        raise UsageError(
+            f"--dataset {dataset} does not say its environment: write one that does by `rlsuite "
+            "dataset convert --env ENV`"
+        )
     if ref.discrete or len(ref.observation) != 1:
         raise UsageError(f"--dataset {dataset}: vectors of observations and actions are needed")
     rows = data.load(ref, registry.make_env(ref.env)).rows

@@ -13,6 +13,7 @@ from rich.console import Console
 from rlsuite import registry
 from rlsuite.bench.contenders import WAYS
 from rlsuite.cli import common
+from rlsuite.cli.bench_options import check_belonging, check_out
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
 from rlsuite.engine import provenance
@@ -69,6 +70,7 @@ def build_parser() -> Parser:
     updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
     offline = parser.add_argument_group("bench offline")
     offline.add_argument("--dataset", help="a name or path; default a random walk of 60,000 steps")
+    common.add_dataset_folder(offline)
     searches = parser.add_argument_group("bench neighbours", "also --updates")
     searches.add_argument("--rows", type=whole, default=200_000, help="[200000]")
     searches.add_argument("--states", type=int, default=17, help="entries of an observation [17]")
@@ -94,11 +96,13 @@ def main(argv: Sequence[str]) -> int:
     }  # fmt: skip
     if args.what not in commands:
         raise UsageError(f"no benchmark {args.what!r}: {nearest(args.what, commands)}")
-    for name in ("repeats", "workers"):
+    check_belonging(args.what, argv)
+    for name in ("repeats", "workers", "updates"):
         if (value := getattr(args, name)) is not None and value < 1:
             raise UsageError(f"--{name} must be at least 1, not {value}")
-    if args.out is not None and not args.out.absolute().parent.is_dir():
-        raise UsageError(f"--out {args.out}: there is no folder {args.out.absolute().parent}")
+    if args.out is not None:
+        check_out(args.out)
+    common.use_dataset_folder(args)
     args.workers = args.workers or cores()
     found = commands[args.what](args, common.make_console())
     if args.out is not None:

@@ -35,7 +35,7 @@ def add_execution_options(parser: Parser) -> None:
     group.add_argument("--no-report", action="store_true", help="skip figures and HTML at the end")
 
 
-def add_dataset_folder(parser: Parser) -> None:
+def add_dataset_folder(parser: argparse._ActionsContainer) -> None:
     """--dataset-dir."""
     parser.add_argument(
         "--dataset-dir", metavar="DIR",
@@ -53,6 +53,11 @@ def use_dataset_folder(args: argparse.Namespace) -> None:
         if not Path(args.dataset_dir).is_dir():
             raise UsageError(f"--dataset-dir {args.dataset_dir} is no folder")
         os.environ[DATASET_FOLDER] = str(Path(args.dataset_dir).absolute())
+
+
+def not_there(datasets: Sequence[str]) -> str:
+    """What a dry run says of datasets that the suite has not recorded yet."""
+    return f"{' and '.join(datasets)} would be recorded first"
 
 
 def check_execution(args: argparse.Namespace) -> None:

@@ -93,7 +93,7 @@ def _play(args: Any, row: registry.AgentRow, env_id: str, cell: dict[str, Any]) 
     from rlsuite import keys, library
     from rlsuite.evaluate import evaluate
 
-    config = row.load_config().from_mapping(cell["config"])
+    config = row.load_config().stored(cell["config"])
     env = registry.make_env(env_id, **cell.get("env_options", {}))
     agent = row.load_make()(env, config)
     policy = library.load(args.checkpoint, agent)

@@ -12,8 +12,8 @@ from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
 from rlsuite.engine import grid
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.spec import expand
-from rlsuite.engine.store import check_readable
+from rlsuite.engine.spec import plan, to_record, with_data
+from rlsuite.engine.store import Store, check_readable
 from rlsuite.errors import UsageError, nearest
 
 EXAMPLE = """example:
@@ -25,11 +25,11 @@ A grid file:
   [[run]]
   agent = "ppo"
   preset = "purejaxrl"
-  env = ["CartPole-v1", "Acrobot-v1"]
+  env = ["CartPole-v1", "Acrobot-v1"]     # an offline agent takes dataset = [...] instead
   seeds = 16
   total_steps = 500_000
   [run.set]
-  gamma = 0.99                     # an offline agent takes dataset = [...] instead of env
+  gamma = 0.99
   [run.sweep]                      # the product of these
   entropy_coef = [0.0, 0.01]
   learning_rate = [1e-4, 1e-3]
@@ -74,19 +74,32 @@ def main(argv: Sequence[str]) -> int:
     if args.set:
         agents = {request.agent for request in requests}
         title, requests = grid.read(args.file, overrides | parse_sets(args.set, agents))
-    cells = missing(expand(requests), args.without)
+    cells = plan(requests)
     folder = (args.out or Path("runs") / run_name(args.file)).absolute()
     if args.dry_run:
-        for cell in cells:
-            task = cell.data.name if cell.data else cell.env
-            print(f"{cell.id}  {cell.series}  {task}  seed {cell.seed}  {cell.total_steps:,}")
-        print(f"{len(cells)} runs in {len({c.group for c in cells})} programs -> {folder}")
+        print(describe(missing(cells, args.without), folder))
         return 0
+    Store(folder).check_folder()
+    cells = missing(with_data(cells), args.without)
     if not cells:
         print("every run is finished in the folders of --without")
         return 0
     targets = args.file.with_name("targets.csv")
     return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title, targets)
+
+
+def describe(cells: Sequence[Cell], folder: Path) -> str:
+    """A line for each run, and what would be recorded for them."""
+    lines = []
+    for cell in cells:
+        # Without content there is no id yet.
+        name = "-" * len(cell.id) if to_record([cell]) else cell.id
+        task = cell.data.name if cell.data else cell.env
+        lines.append(f"{name}  {cell.series}  {task}  seed {cell.seed}  {cell.total_steps:,}")
+    lines.append(f"{len(cells)} runs in {len({c.group for c in cells})} programs -> {folder}")
+    if unrecorded := to_record(cells):
+        lines.append(common.not_there(unrecorded))
+    return "\n".join(lines)
 
 
 def missing(cells: Sequence[Cell], folders: Sequence[Path]) -> list[Cell]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from rlsuite import registry
+from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.errors import UsageError, nearest
 
@@ -28,21 +28,23 @@ def main(argv: Sequence[str]) -> int:
         "agents": _agents, "datasets": _datasets, "envs": _envs,
         "experiments": _experiments, "presets": _presets,
     }  # fmt: skip
-    Console(highlight=False).print(table[args.kind]())
+    common.make_console().print(table[args.kind]())
     return 0
 
 
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for place, heading in enumerate(headings):
+        # Names are copied and searched for: they stay whole.
+        table.add_column(heading, overflow="fold", no_wrap=place == 0)
     return table
 
 
 def _agents() -> Table:
-    table = _table("agent", "actions", "what it is")
+    table = _table("agent", "actions", "learns from", "what it is")
     for row in registry.agents().values():
-        table.add_row(row.name, ", ".join(row.actions), row.summary)
+        source = "--dataset" if row.data else "--env"
+        table.add_row(row.name, ", ".join(row.actions), source, row.summary)
     return table
 
 
@@ -71,10 +73,9 @@ def _experiments() -> Table:
 
 
 def _presets() -> Table:
-    table = _table("agent", "preset", "environments with their own set", "source")
+    table = _table("agent", "preset", "environments and datasets with their own set", "source")
     for row in registry.agents().values():
         for name, preset in row.load_presets().items():
-            table.add_row(
-                row.name, name, ", ".join(preset.get("env", {})) or "any", preset.get("source", "")
-            )
+            listed = [*preset.get("env", {}), *preset.get("dataset", {})]
+            table.add_row(row.name, name, ", ".join(listed) or "any", preset.get("source", ""))
     return table

@@ -15,8 +15,8 @@ COMMANDS = {
     "work": ("rlsuite.cli.work", "help with the runs of a folder"),
     "report": ("rlsuite.cli.report", "figures and an HTML page of a run folder"),
     "evaluate": ("rlsuite.cli.evaluate", "play a trained policy, draw an episode"),
-    "list": ("rlsuite.cli.listing", "agents, envs, experiments, presets"),
-    "dataset": ("rlsuite.cli.dataset", "inspect, convert and collect datasets"),
+    "list": ("rlsuite.cli.listing", "agents, datasets, envs, experiments, presets"),
+    "dataset": ("rlsuite.cli.dataset", "inspect, convert, collect and mix datasets"),
     "bench": ("rlsuite.cli.bench", "speed, as a ratio in one run"),
 }
 
@@ -47,6 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except KeyboardInterrupt:
+        print("rlsuite: stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        # Without a file's name it is no mistake of the user's.
+        if error.filename is None:
+            raise
+        print(f"rlsuite: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

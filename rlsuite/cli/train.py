@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rlsuite import registry
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, agent_help, agent_settings, parse
 from rlsuite.engine.cells import Cadence, Cell
+from rlsuite.engine.data import check_need
 from rlsuite.engine.grid import parse_seeds
-from rlsuite.engine.spec import Request, expand
+from rlsuite.engine.spec import Request, plan, to_record, with_data
+from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
 EXAMPLE = """example:
   rlsuite train ppo --env CartPole-v1 --preset purejaxrl --seeds 16 --total-steps 500000
   rlsuite train ppo --env Pendulum-v1 --total-steps 1e6 --agent.gamma 0.9 --seeds 8:16
+  rlsuite train prdc --dataset pendulum-replay --total-steps 20000
 
 The same command again skips finished seeds, resumes broken ones and adds new ones.
 `rlsuite train ppo --help` lists the agent's settings."""
@@ -51,6 +57,18 @@ def build_parser(agent: str | None) -> Parser:
     return parser
 
 
+def named_agent(argv: Sequence[str]) -> str | None:
+    """The agent whose settings `--help` lists, wherever it stands, but no option's value."""
+    actions = build_parser(None)._actions
+    takes = {flag for action in actions if action.nargs != 0 for flag in action.option_strings}
+    known = registry.agents()
+    for before, word in itertools.pairwise(["", *argv]):
+        valued = before in takes or (before.startswith("--agent.") and "=" not in before)
+        if word in known and not valued:
+            return word
+    return None
+
+
 def whole(text: str) -> int:
     """500000, 500_000 or 5e5."""
     try:
@@ -58,17 +76,18 @@ def whole(text: str) -> int:
     except ValueError:
         value = float("nan")
     if not value.is_integer():
-        raise UsageError(f"--total-steps must be a whole number, not {text!r}")
+        # A `UsageError` is a ValueError, of which argparse keeps only the type.
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
     return int(value)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
-    named = next((a for a in argv if not a.startswith("-")), None)
-    args = parse(build_parser(named), argv, agent_flags=True)
+    args = parse(build_parser(named_agent(argv)), argv, agent_flags=True)
     common.check_execution(args)
     common.use_dataset_folder(args)
     row = registry.agent(args.agent)
+    check_need(row, args.dataset is not None)
     if args.env is None and args.dataset is None:
         raise UsageError("the following arguments are required: --env")
     cadence = Cadence(args.evaluations, args.episodes, args.logs, args.eval_mode)
@@ -83,18 +102,39 @@ def main(argv: Sequence[str]) -> int:
         cadence=cadence,
         datasets=[] if args.dataset is None else [args.dataset],
     )
-    cells = expand([request])
-    folder = (args.out or Path("runs") / folder_name(cells[0], args.preset)).absolute()
+    cells = plan([request])
     if args.dry_run:
-        print(f"{len(cells)} runs of {cells[0].total_steps:,} steps -> {folder}")
+        print(describe(cells, args))
         return 0
+    if args.out is not None:
+        Store(args.out.absolute()).check_folder()
+    cells = with_data(cells)
+    folder = out_folder(cells, args)
     title = f"{args.agent} on {cells[0].data.name if cells[0].data else args.env}"
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
 
 
+def out_folder(cells: list[Cell], args: argparse.Namespace) -> Path:
+    """--out, or its default."""
+    return (args.out or Path("runs") / folder_name(cells[0], args.preset)).absolute()
+
+
+def describe(cells: list[Cell], args: argparse.Namespace) -> str:
+    """What would be run, and recorded for it."""
+    what = f"{len(cells)} runs of {cells[0].total_steps:,} steps"
+    if not (missing := to_record(cells)):
+        return f"{what} -> {out_folder(cells, args)}"
+    # The default folder's name depends on the content.
+    where = f" -> {args.out.absolute()}" if args.out else ""
+    return f"{what}{where}; {common.not_there(missing)}"
+
+
 def folder_name(cell: Cell, preset: str | None) -> str:
-    """A name that the same settings always get, whatever the seeds."""
-    identity = json.dumps([cell.config, cell.total_steps, vars(cell.cadence)], sort_keys=True)
+    """A name that the same settings always get, whatever the seeds; other data, another name."""
+    what: list[Any] = [cell.config, cell.total_steps, vars(cell.cadence)]
+    # Nothing without data, so that such runs keep the folders they always had.
+    what += [] if cell.data is None else [cell.env, cell.data.identity]
+    identity = json.dumps(what, sort_keys=True)
     task = cell.data.name if cell.data else cell.env
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     task = task.replace(":", "-").replace("/", "-")

@@ -79,10 +79,12 @@ class Cell:
         """Content hash of what decides the result.
 
         Settings at their default are left out, so that a new setting does not make finished runs
-        unknown; the store refuses a folder whose defaults were other ones.
+        unknown; the store refuses a folder whose defaults were other ones. So are those that were
+        removed since.
         """
-        known = fields(registry.agent(self.agent).load_config())
-        config = {n: v for n, v in self.config.items() if n not in known or v != _plain(known[n])}
+        cls = registry.agent(self.agent).load_config()
+        defaults = {**cls.removed, **{n: _plain(info) for n, info in fields(cls).items()}}
+        config = {n: v for n, v in self.config.items() if n not in defaults or v != defaults[n]}
         what = [self.agent, self.env, self.env_options, config, self.seed, self.iterations]
         return _digest([*what, *self._data])
 
@@ -104,7 +106,7 @@ class Cell:
 
     def load_config(self) -> Config:
         """The validated configuration."""
-        return registry.agent(self.agent).load_config().from_mapping(self.config)
+        return registry.agent(self.agent).load_config().stored(self.config)
 
     @property
     def budget_unit(self) -> str:

@@ -130,6 +130,34 @@ def check_need(row: registry.AgentRow, given: bool) -> None:
         raise UsageError(f"{row.name} collects its own data, --dataset is not for it: {hint}")
 
 
+def check_names(tasks: Iterable[tuple[DataRef | None, str]]) -> None:
+    """Refuse two datasets of one name in one run folder, or one on two environments: tables tell
+    runs apart by the dataset's name.
+
+    Args:
+      tasks: what cells learn from and their environment's id.
+
+    Raises:
+      UsageError: naming both.
+    """
+    first: dict[str, tuple[DataRef, str]] = {}
+    for ref, env in tasks:
+        # What is not recorded yet has no content to tell apart.
+        if ref is None or not ref.hash:
+            continue
+        other, its_env = first.setdefault(ref.name, (ref, env))
+        if other.identity != ref.identity:
+            raise UsageError(
+                f"{other.spec} and {ref.spec} differ but are both called {ref.name}, one table "
+                "would count them as one: rename one, or run each into a folder of its own"
+            )
+        if its_env != env:
+            raise UsageError(
+                f"dataset {ref.name} on {its_env} and on {env}: one table would count them as "
+                "one: run each environment into a folder of its own"
+            )
+
+
 def check_families(refs: Iterable[DataRef | None]) -> None:
     """Refuse to put D4RL's, Minari's and own data into one run folder, hence into one table.
 

@@ -51,7 +51,8 @@ def execute(
       folder: of the store.
 
     Raises:
-      UsageError: a worker could not build the program, or it would not fit into memory.
+      UsageError: a worker could not build the program, it would not fit into memory, or no run
+        could begin for the same fault of its dataset.
     """
     pending = [cell for cell in cells if not store.is_done(cell.id)]
     for cell in pending:
@@ -66,6 +67,8 @@ def execute(
             workers.follow(progress.on_event)
         if tally.refused:
             raise UsageError(tally.refused)
+        if tally.unfit.keys() == tally.cells.keys() and len({*tally.unfit.values()}) == 1:
+            raise UsageError(next(iter(tally.unfit.values())))
     else:
         workers.dismiss()
     return Outcome(

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,33 +65,46 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
       UsageError: the file is missing, cut short or altered.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            header = file.metadata() or {}
+    with _explained(path), safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = file.metadata() or {}
         meta = json.loads(header["meta"])
-    except FileNotFoundError:
-        raise UsageError(f"no file {path}") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder, not a checkpoint file") from None
-    except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} is damaged ({reason}): delete it to run that cell anew") from None
     if header.get("crc") != str(_checksum(arrays)):
-        raise UsageError(f"{path} is damaged (checksum differs): delete it to run that cell anew")
+        raise UsageError(f"{path} is damaged (checksum differs){_remedy(path)}")
     return arrays, meta
 
 
 def read_meta(path: Path) -> dict[str, Any]:
     """Only the header's `meta`: cheap for large files."""
+    with _explained(path), safe_open(path, framework="numpy") as file:
+        return json.loads((file.metadata() or {})["meta"])
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What is wrong with a file that cannot be read, in one line."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a checkpoint file")
     try:
-        with safe_open(path, framework="numpy") as file:
-            return json.loads((file.metadata() or {})["meta"])
+        yield
     except FileNotFoundError:
         raise UsageError(f"no file {path}") from None
+    except PermissionError:
+        raise UsageError(f"cannot read {path}: permission denied") from None
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"{path} is damaged ({reason}): delete it to run that cell anew") from None
+        if not _of_a_run(path):
+            raise UsageError(f"{path} is no checkpoint of rlsuite ({reason})") from None
+        raise UsageError(f"{path} is damaged ({reason}){_remedy(path)}") from None
+
+
+def _of_a_run(path: Path) -> bool:
+    """Whether the file is one of the store's own, which can be made again."""
+    return path.absolute().parent.name == "cells"
+
+
+def _remedy(path: Path) -> str:
+    return ": delete it to run that cell anew" if _of_a_run(path) else ""
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> int:

@@ -6,7 +6,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from rlsuite import registry
 from rlsuite.engine.cells import Cadence
+from rlsuite.engine.data import check_need
 from rlsuite.engine.spec import Request
 from rlsuite.errors import UsageError, nearest
 
@@ -14,6 +16,7 @@ RUN_KEYS = {
     "agent", "label", "preset", "env", "seeds", "total_steps", "exact_steps", "evaluations",
     "episodes", "logs", "eval_mode", "set", "sweep", "zip", "env_options", "dataset",
 }  # fmt: skip
+MOST_SEEDS = 1_000_000
 TOP_KEYS = {"title", "defaults", "run"}
 
 
@@ -97,10 +100,16 @@ def field_name(name: str) -> str:
 
 
 def _request(run: dict[str, Any], where: str) -> Request:
+    for key in ("agent", "label", "preset", "eval_mode"):
+        _check_type(run, key, str, "a word", where)
+    _check_type(run, "exact_steps", bool, "true or false", where)
+    _check_type(run, "env_options", dict, "a table", where)
     if "agent" not in run:
         raise UsageError(f"{where}: 'agent' is missing")
     datasets = _names(run, "dataset", where) if "dataset" in run else []
     if "env" not in run and not datasets:
+        # Which of the two is missing depends on the agent.
+        check_need(registry.agent(run["agent"]), given=False)
         raise UsageError(f"{where}: 'env' is missing")
     envs = _names(run, "env", where) if "env" in run else []
     cadence = {k: run[k] for k in ("evaluations", "episodes", "logs") if k in run}
@@ -113,12 +122,17 @@ def _request(run: dict[str, Any], where: str) -> Request:
         sweep=run["sweep"],
         zip=run["zip"],
         total_steps=run.get("total_steps"),
-        exact_steps=bool(run.get("exact_steps", False)),
+        exact_steps=run.get("exact_steps", False),
         label=run.get("label"),
         env_options=run.get("env_options", {}),
         cadence=Cadence(**cadence, mode=run.get("eval_mode")),
         datasets=datasets,
     )
+
+
+def _check_type(run: dict[str, Any], key: str, kind: type, words: str, where: str) -> None:
+    if key in run and not isinstance(run[key], kind):
+        raise UsageError(f"{where}: {key} must be {words}, not {run[key]!r}")
 
 
 def _names(run: dict[str, Any], key: str, where: str) -> list[str]:
@@ -138,14 +152,23 @@ def parse_seeds(value: Any) -> list[int]:
     if isinstance(value, list):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return list(range(value))
+        return _range(0, value)
     text = str(value)
     try:
         if ":" in text:
             low, high = text.split(":")
-            return list(range(int(low), int(high)))
+            return _range(int(low), int(high))
         if "," in text:
             return [int(part) for part in text.split(",")]
-        return list(range(int(text)))
-    except ValueError:
+        return _range(0, int(text))
+    except ValueError as error:
+        if isinstance(error, UsageError):
+            raise
         raise UsageError(f"seeds must be a number, 'from:to' or a list, not {text!r}") from None
+
+
+def _range(low: int, high: int) -> list[int]:
+    """Before a list of them fills the memory."""
+    if high - low > MOST_SEEDS:
+        raise UsageError(f"seeds must be at most {MOST_SEEDS:,}, not {high - low:,}")
+    return list(range(low, high))

@@ -36,6 +36,7 @@ class Tally:
     returns: list[float] = field(default_factory=list)
     nan: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    unfit: dict[str, str] = field(default_factory=dict)
     memory: int = 0
     refused: str = ""
     began: float = field(default_factory=time.monotonic)
@@ -76,7 +77,7 @@ class Tally:
             self.active.pop(str(cell), None)
             self.failed[str(cell)] = event["error"]
             self.finished.add(str(cell))
-            return f"{self.name(cell)} failed: {event['error']}"
+            return self._why(str(cell), event["error"], event.get("dataset"))
         elif kind == "estimate":
             first, self.memory = not self.memory, max(self.memory, event["bytes"])
             return f"about {self.memory / 2**30:.1f} GiB for each worker" if first else None
@@ -94,10 +95,20 @@ class Tally:
             return f"worker {slot}: {event['text']}"
         return None
 
+    def _why(self, cell: str, error: str, dataset: str | None) -> str | None:
+        """Of a dataset that cannot be used once, not for every run on it."""
+        if dataset is None:
+            return f"{self.name(cell)} failed: {error}"
+        told = error in self.unfit.values()
+        self.unfit[cell] = error
+        return None if told else f"runs on {dataset} are left out: {error}"
+
     def name(self, cell_id: str | None) -> str:
         """A cell in a user's words."""
         cell = self.cells.get(cell_id or "")
-        return f"{cell.series} on {cell.env}, seed {cell.seed}" if cell else "no cell"
+        if cell is None:
+            return "no cell"
+        return f"{cell.series} on {cell.data.name if cell.data else cell.env}, seed {cell.seed}"
 
 
 def duration(seconds: float | None) -> str:

@@ -5,15 +5,18 @@ No jax is loaded; every mistake is found here, before anything is compiled.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rlsuite import registry
 from rlsuite.config import coerce, fields
 from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
-from rlsuite.engine.data import DataRef, check_families, check_fit, check_need, resolve
+from rlsuite.engine.data import DataRef, check_families, check_fit, check_names, check_need, resolve
+from rlsuite.engine.outline import at_home, check_home, outline
 from rlsuite.errors import UsageError, nearest
 
 
@@ -50,28 +53,67 @@ class Request:
 
 
 def expand(requests: Iterable[Request]) -> list[Cell]:
-    """All cells of some requests, each once.
+    """All cells of some requests, each once; datasets of the suite's own are recorded if they must.
 
     Raises:
       UsageError: the first mistake found, in one line.
     """
-    cells: dict[str, Cell] = {}
-    for request in requests:
-        for cell in _expand_one(request):
-            cells.setdefault(cell.id, cell)
+    return with_data(plan(requests))
+
+
+def plan(requests: Iterable[Request]) -> list[Cell]:
+    """`expand`, but nothing is recorded: a dataset that is not there yet has no content (hash "").
+
+    Raises:
+      UsageError: the first mistake found, in one line.
+    """
+    # Of a file that several runs name the content is read once.
+    find = functools.cache(outline)
+    cells = [cell for request in requests for cell in _expand_one(request, find)]
     if not cells:
         raise UsageError("nothing to run: no environments, seeds or runs were given")
-    check_families(cell.data for cell in cells.values())
-    return list(cells.values())
+    check_families(cell.data for cell in cells)
+    return _distinct(cells)
 
 
-def _expand_one(request: Request) -> Iterable[Cell]:
+def with_data(cells: Iterable[Cell]) -> list[Cell]:
+    """Cells of `plan`, what they learn from recorded where it was not there.
+
+    Raises:
+      UsageError: it cannot be recorded, or two datasets share a name.
+    """
+    find = functools.cache(resolve)
+
+    def whole(cell: Cell) -> Cell:
+        ref = cell.data
+        if ref is None or ref.hash:
+            return cell
+        return dataclasses.replace(cell, data=find(ref.kind, ref.spec))
+
+    return _distinct(map(whole, cells))
+
+
+def to_record(cells: Iterable[Cell]) -> list[str]:
+    """Names of the datasets that have to be recorded first."""
+    return sorted({c.data.name for c in cells if c.data is not None and not c.data.hash})
+
+
+def _distinct(cells: Iterable[Cell]) -> list[Cell]:
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.id, cell)
+    check_names((cell.data, cell.env) for cell in first.values())
+    return list(first.values())
+
+
+def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterable[Cell]:
     row = registry.agent(request.agent)
     _check_seeds(request.seeds)
     check_need(row, bool(request.datasets))
-    for env_id, data in _tasks(request, row):
+    for env_id, data in _tasks(request, row, find):
         env_row = registry.env(env_id)
         check_actions(row, env_row)
+        registry.check_options(env_row, request.env_options)
         if data is not None:
             check_fit(data, env_row, request.env_options)
         name = data.name if data else ""
@@ -85,20 +127,13 @@ def _expand_one(request: Request) -> Iterable[Cell]:
             if check is not None:
                 check(env_row)
             iterations, executed = executed_budget(config, total, request.exact_steps)
-            for seed in request.seeds:
-                yield Cell(
-                    agent=request.agent,
-                    env=env_id,
-                    config=config.to_mapping(),
-                    seed=seed,
-                    iterations=iterations,
-                    total_steps=executed,
-                    env_options=dict(request.env_options),
-                    cadence=request.cadence,
-                    series=_series(request, sweep),
-                    sweep=dict(sweep),
-                    data=data,
-                )
+            cell = Cell(
+                agent=request.agent, env=env_id, config=config.to_mapping(), seed=0,
+                iterations=iterations, total_steps=executed,
+                env_options=dict(request.env_options), cadence=request.cadence,
+                series=_series(request, sweep), sweep=dict(sweep), data=data,
+            )  # fmt: skip
+            yield from (dataclasses.replace(cell, seed=seed) for seed in request.seeds)
 
 
 def _check_settings(row: registry.AgentRow, request: Request) -> None:
@@ -115,7 +150,9 @@ def _check_settings(row: registry.AgentRow, request: Request) -> None:
             coerce(known[name], value)
 
 
-def _tasks(request: Request, row: registry.AgentRow) -> Iterable[tuple[str, DataRef | None]]:
+def _tasks(
+    request: Request, row: registry.AgentRow, find: Callable[[str, str], DataRef]
+) -> Iterable[tuple[str, DataRef | None]]:
     """Environments, or datasets with the environments asked for or their own."""
     if not request.datasets:
         yield from ((env_id, None) for env_id in request.envs)
@@ -124,10 +161,11 @@ def _tasks(request: Request, row: registry.AgentRow) -> Iterable[tuple[str, Data
         registry.env(env_id)
     _check_settings(row, request)
     for spec in request.datasets:
-        data = resolve(row.data, spec)
+        check_home(spec, bool(request.envs))
+        data = find(row.data, spec)
         if not (request.envs or data.env):
-            raise UsageError(f"dataset {data.name} does not say its environment: give env")
-        yield from ((env_id, data) for env_id in request.envs or [data.env])
+            raise UsageError(f"dataset {data.name} does not say its environment: name it by --env")
+        yield from ((env_id, at_home(data, env_id)) for env_id in request.envs or [data.env])
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:
@@ -143,6 +181,8 @@ def _points(request: Request) -> list[dict[str, Any]]:
     for name, values in {**request.sweep, **request.zip}.items():
         if not isinstance(values, (list, tuple)) or not values:
             raise UsageError(f"sweep of agent.{name} must be a non-empty list, not {values!r}")
+    if twice := sorted(request.sweep.keys() & request.zip.keys()):
+        raise UsageError(f"agent.{twice[0]} is both swept and zipped: leave one out")
     lengths = {len(values) for values in request.zip.values()}
     if len(lengths) > 1:
         raise UsageError(f"zipped settings must be equally long, not {sorted(lengths)}")

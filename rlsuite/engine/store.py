@@ -26,7 +26,7 @@ import numpy as np
 
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.data import check_families
+from rlsuite.engine.data import check_families, check_names
 from rlsuite.errors import UsageError
 
 VERSION = 1
@@ -77,6 +77,7 @@ class Store:
                     f"{was[data.spec].hash}, now {data.hash}: restore it, or use another --out"
                 )
         check_families(cell.data for cell in [*known, *asked])
+        check_names((cell.data, cell.env) for cell in [*known, *asked])
 
     def _check_same(self, known: Cell, asked: Cell) -> None:
         if known.cadence != asked.cadence:
@@ -91,7 +92,12 @@ class Store:
                     f"default, now {asked.config[name]!r}: set it, or use another --out"
                 )
 
-    def _make_folder(self) -> None:
+    def check_folder(self) -> None:
+        """Refuse what cannot become this run folder, before anything is recorded for it.
+
+        Raises:
+          UsageError: the folder cannot be written or holds something else.
+        """
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"--out {self.folder} is a file, not a folder")
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.exists():
@@ -100,6 +106,14 @@ class Store:
                 raise UsageError(
                     f"--out {self.folder} holds other files and no spec.json: use an empty folder"
                 )
+        above = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
+        if not above.is_dir():
+            raise UsageError(f"cannot write to --out {self.folder}: {above} is a file")
+        if not os.access(above, os.W_OK):
+            raise UsageError(f"cannot write to --out {self.folder}: permission denied")
+
+    def _make_folder(self) -> None:
+        self.check_folder()
         try:
             self.cells_folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite.engine import files
-from rlsuite.engine.data import load
+from rlsuite.engine.datasets import Datasets, Unfit
 from rlsuite.errors import UsageError
 
 EVENT_SECONDS = 0.5
@@ -38,9 +38,8 @@ class Worker:
         self.slot, self.slots, self.width = slot, slots, width
         self.provenance = provenance.collect()
         self.programs: dict[str, Any] = {}
-        self.data: dict[str, Any] = {}
-        self.prepared: dict[str, Any] = {}
-        self.stopping = self.preparing = False
+        self.datasets = Datasets()
+        self.stopping = False
         self.parent = os.getppid()
         self.ran = 0
         self._last_event: dict[str, float] = {}
@@ -49,7 +48,7 @@ class Worker:
 
     def _on_signal(self, *_: Any) -> None:
         self.stopping = True
-        if self.preparing:
+        if self.datasets.preparing:
             # No run is under way that could be lost; a table of neighbours can take minutes.
             from rlsuite.engine.runner import Stopped
 
@@ -140,12 +139,16 @@ class Worker:
             emit("start", cell=cell.id, slot=self.slot)
         origin = self.provenance | describe(batch[0])
         try:
+            self.datasets.check(batch[0])
             program = self._program(batch[0])
             runner = Runner(
                 batch, program, self.store, origin, self._report, self.should_stop,
-                commit_first=self.ran == 0, data=self._data(batch[0], program),
+                commit_first=self.ran == 0, data=self.datasets.of(batch[0], program.agent),
             )  # fmt: skip
         except Stopped:
+            return True
+        except Unfit as error:
+            self._leave_out(batch, str(error))
             return True
         except UsageError as error:
             # What does not fit or cannot be built will not fit for the next seed either.
@@ -165,6 +168,11 @@ class Worker:
         self.ran += 1
         return True
 
+    def _leave_out(self, batch: list[Any], error: str) -> None:
+        for cell in batch:
+            self.store.fail(cell.id, error)
+            emit("failed", cell=cell.id, error=error, dataset=cell.data.name)
+
     def _report(self, track: Any, steps: int, rate: float) -> None:
         if track.status != "running":
             seconds, ret = track.clock.train, track.latest
@@ -183,29 +191,10 @@ class Worker:
             # One program at a time: a grid of many shapes must not keep them all in memory.
             self.programs.clear()
             program = Program.for_cell(cell, self.width)
-            data = self._data(cell, program)
+            data = self.datasets.of(cell, program.agent)
             emit("estimate", bytes=check_memory(program, cell, self.slots, data))
             self.programs[cell.group] = program
         return self.programs[cell.group]
-
-    def _data(self, cell: Any, program: Any) -> Any:
-        """What a cell learns from: loaded once for all cells that learn from the same, prepared
-        once for those of one group."""
-        if cell.data is None:
-            return None
-        if cell.data.hash not in self.data:
-            self.data.clear()
-            self.prepared.clear()
-            self.data[cell.data.hash] = load(cell.data, program.agent.env)
-        if cell.group not in self.prepared:
-            self.prepared.clear()
-            self.preparing = True
-            try:
-                prepared = program.agent.prepare(self.data[cell.data.hash])
-            finally:
-                self.preparing = False
-            self.prepared[cell.group] = prepared
-        return self.prepared[cell.group]
 
 
 def describe(cell: Any) -> dict[str, Any]:

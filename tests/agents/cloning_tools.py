@@ -11,6 +11,7 @@ from offline_tools import dataset_for
 
 from rlsuite import registry
 from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.config import fields
 from rlsuite.engine.program import context
 from rlsuite.types import Agent, Context
 
@@ -23,7 +24,9 @@ def setup(name: str, env: Any = "Pendulum-v1", horizon: int = 100, **settings: A
     """A small agent on random transitions, and its context."""
     env = registry.make_env(env) if isinstance(env, str) else env
     row = registry.agent(name)
-    config = row.load_config().from_mapping(SMALL | settings)
+    known = fields(row.load_config())
+    small = {name: value for name, value in SMALL.items() if name in known}
+    config = row.load_config().from_mapping(small | settings)
     agent = row.load_make()(env, config)
     return agent, context(agent, config, horizon, agent.prepare(dataset_for(env)))
 

@@ -1,13 +1,18 @@
 """`rlsuite bench`: mistakes are one line, absent rivals are one line."""
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
 import pytest
+from offline_tools import pendulum_like
 
 from rlsuite.bench import contenders
 from rlsuite.bench.workload import Workload
 from rlsuite.cli import bench, common, main
+from rlsuite.cli.bench_options import OPTIONS
+from rlsuite.envs.datasets import npz
 
 
 @pytest.mark.parametrize(
@@ -29,14 +34,45 @@ from rlsuite.cli import bench, common, main
         (["offline", "--rivals", "torch"], "go together"),
         (["replay", "--rivals", "sbxx", "--rival-python", "x"], "did you mean 'sbx'"),
         (["offline", "--dataset", "pendulum-reply"], "did you mean 'pendulum-replay'"),
+        (["updates", "--agent", "prdc", "--updates", "0"], "--updates must be at least 1"),
+        (["neighbours", "--updates", "0"], "--updates must be at least 1"),
+        (["updates", "--updates", "many"], "--updates: must be a whole number, not 'many'"),
+        (["offline", "--agent", "prdc"], "no --agent, it is of bench updates"),
+        (["offline", "--rows=5"], "no --rows, it is of bench neighbours"),
+        (["start", "--rivals", "x"], "it is of bench ppo and replay and offline"),
+        (["ppo", "--out", "{dir}"], "is a folder: name a JSON file"),
+        (["ppo", "--out", "{dir}/thesis.json"], "is there already and no result"),
+        (["offline", "--dataset", "{dir}/mute.npz"], "does not say its environment"),
+        (["offline", "--dataset-dir", "{dir}/none"], "is no folder"),
         (["neighbours", "--states", "0"], "--states must be at least 1"),
     ],
 )
-def test_mistakes_are_one_line(arguments, message, capsys):
-    assert main.main(["bench", *arguments]) == 2
+def test_mistakes_are_one_line(arguments, message, capsys, tmp_path):
+    (tmp_path / "thesis.json").write_text('{"dear": "to somebody"}')
+    rec = pendulum_like()
+    npz.write(
+        tmp_path / "mute.npz",
+        dataclasses.replace(rec, header=dataclasses.replace(rec.header, env="")),
+    )
+    assert main.main(["bench", *(a.replace("{dir}", str(tmp_path)) for a in arguments)]) == 2
+    assert (tmp_path / "thesis.json").read_text() == '{"dear": "to somebody"}'
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_benchs_own_result_is_replaced(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "bench_start", lambda *_: {"seconds": 1.0})
+    out = tmp_path / "bench.json"
+    for _ in range(2):
+        assert main.main(["bench", "start", "--out", str(out)]) == 0
+    assert json.loads(out.read_text())["seconds"] == 1.0
+
+
+def test_every_option_belongs_somewhere():
+    owned = {flag for flags in OPTIONS.values() for flag in flags}
+    general = {"-h", "--help", "--repeats", "--workers", "--out"}
+    assert set(bench.build_parser().flags()) == owned | general
 
 
 def test_help_has_an_example(capsys):

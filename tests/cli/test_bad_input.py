@@ -36,7 +36,11 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "no budget": (["train", "ppo", "--env", "CartPole-v1"], ["budget", "total-steps"]),
     "budget below an iteration": ([*TRAIN[:-1], "100"], ["100", "512"]),
     "budget not whole": ([*TRAIN[:-1], "1000.5"], ["1000.5"]),
-    "budget no number": ([*TRAIN[:-1], "lots"], ["'lots'"]),
+    "budget no number": ([*TRAIN[:-1], "lots"], ["--total-steps: must be a whole", "'lots'"]),
+    "endless budget": ([*TRAIN[:-1], "inf"], ["--total-steps: must be a whole", "'inf'"]),
+    "too many seeds": ([*TRAIN, "--seeds", "1000000000000"], ["seeds", "at most 1,000,000"]),
+    "too wide a range of seeds": ([*TRAIN, "--seeds", "0:10000000000"], ["at most 1,000,000"]),
+    "backward seeds": ([*TRAIN, "--seeds", "9:3"], ["seeds must be at least 1"]),
     "budget beyond counting": ([*TRAIN[:-1], "1e12"], ["1000000000000", "32 bits"]),
     "inexact budget": ([*TRAIN, "--exact-steps"], ["10000", "9728", "10240"]),
     "minibatches": ([*TRAIN, "--agent.minibatches", "7"], ["7", "512", "try 4"]),
@@ -76,6 +80,19 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "grid setting": (["grid", "{dir}/setting.toml"], ["gama", "'gamma'"]),
     "grid sweep no list": (["grid", "{dir}/sweep.toml"], ["gamma", "list"]),
     "grid zip": (["grid", "{dir}/zip.toml"], ["equally long"]),
+    "grid agent no word": (["grid", "{dir}/agent.toml"], ["agent must be a word", "3"]),
+    "grid agents": (["grid", "{dir}/agents.toml"], ["agent must be a word", "['ppo']"]),
+    "grid preset no word": (["grid", "{dir}/preset.toml"], ["preset must be a word", "['a']"]),
+    "grid label no word": (["grid", "{dir}/label.toml"], ["label must be a word", "[1]"]),
+    "grid mode no word": (["grid", "{dir}/mode.toml"], ["eval_mode must be a word", "[1]"]),
+    "grid flag no flag": (
+        ["grid", "{dir}/flag.toml"], ["exact_steps must be true or false", "'no'"]
+    ),
+    "grid options no table": (["grid", "{dir}/options.toml"], ["env_options must be a table"]),
+    "grid option": (["grid", "{dir}/option.toml"], ["colour", "max_steps_in_episode"]),
+    "grid swept and zipped": (["grid", "{dir}/twice.toml"], ["agent.gamma", "swept and zipped"]),
+    "grid seeds no numbers": (["grid", "{dir}/seeds.toml"], ["a seed must be", "[1]"]),
+    "grid without a dataset": (["grid", "{dir}/offline.toml"], ["bc learns from a dataset"]),
     "grid without runs": (["grid", "{dir}/empty.toml"], ["[[run]]"]),
     "grid is a folder": (["grid", "{dir}"], ["folder"]),
     "grid --set": (["grid", "{dir}/grid.toml", "--set", "agent.gama=1"], ["gama", "'gamma'"]),
@@ -87,7 +104,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["grid", "{dir}/grid.toml", "--without", "{dir}/nowhere"], ["nowhere", "no run folder"]
     ),
     "evaluate nothing": (["evaluate", "{dir}/none.done"], ["none.done"]),
-    "evaluate damaged": (["evaluate", "{dir}/file"], ["damaged"]),
+    "evaluate what is none": (
+        ["evaluate", "{dir}/file"], ["file is no checkpoint of rlsuite"]
+    ),
+    "evaluate a folder": (["evaluate", "{dir}/foreign"], ["foreign is a folder"]),
     "list": (["list", "agent"], ["'agent'", "'agents'"]),
     "discrete actions": (
         ["train", "td3", "--env", "CartPole-v1", "--total-steps", "100000"],
@@ -147,8 +167,11 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "collect by no policy": (
         [*COLLECT, "--steps", "10", "--policy", "{dir}/none.done"], ["none.done"]
     ),
-    "collect by a damaged policy": (
-        [*COLLECT, "--steps", "10", "--policy", "{dir}/file"], ["damaged"]
+    "collect by what is no policy": (
+        [*COLLECT, "--steps", "10", "--policy", "{dir}/file"], ["no checkpoint of rlsuite"]
+    ),
+    "collect by a folder": (
+        [*COLLECT, "--steps", "10", "--policy", "{dir}/foreign"], ["foreign is a folder"]
     ),
     "collect on the host": (
         ["dataset", "collect", "{dir}/new", "--env", "gym:CartPole-v1", "--steps", "10"],
@@ -196,6 +219,17 @@ def prepare(folder: Path) -> None:
         "setting": GRID + "[run.set]\ngama = 1\n",
         "sweep": GRID + "[run.sweep]\ngamma = 0.9\n",
         "zip": GRID + "[run.zip]\ngamma = [0.9]\nclip_epsilon = [0.1, 0.2]\n",
+        "agent": GRID.replace('"ppo"', "3"),
+        "agents": GRID.replace('"ppo"', '["ppo"]'),
+        "preset": GRID + 'preset = ["a"]\n',
+        "label": GRID + "label = [1]\n",
+        "mode": GRID + "eval_mode = [1]\n",
+        "flag": GRID + 'exact_steps = "no"\n',
+        "options": GRID + "env_options = [1]\n",
+        "option": GRID + "env_options = { colour = 1 }\n",
+        "twice": GRID + "[run.sweep]\ngamma = [0.9]\n[run.zip]\ngamma = [0.8]\n",
+        "seeds": GRID + "seeds = [[1]]\n",
+        "offline": '[[run]]\nagent = "bc"\ntotal_steps = 1000\n',
         "empty": 'title = "nothing"\n',
         "dataset": GRID + "dataset = 3\n",
         "online": GRID + 'dataset = "pendulum-replay"\n',

@@ -7,8 +7,10 @@ import dataclasses
 import pytest
 from tiny import tiny_cells
 
+from rlsuite import registry
 from rlsuite.agents.online.ppo import Config
 from rlsuite.engine.cells import Cadence, Cell, executed_budget
+from rlsuite.engine.data import DataRef
 from rlsuite.engine.spec import Request, expand
 from rlsuite.errors import UsageError
 
@@ -40,6 +42,27 @@ def test_a_setting_at_its_default_is_not_in_the_hash() -> None:
     cell = tiny_cells()[0]
     older = {k: v for k, v in cell.config.items() if k != "dpo_alpha"}
     assert dataclasses.replace(cell, config=older).id == cell.id
+
+
+@pytest.mark.parametrize(
+    ("gamma", "rewards", "recorded"),
+    [(0.99, "none", "c1bda45affc45bc0"), (0.9, "return-range", "f398beeb4e771307")],
+)
+def test_settings_removed_since_leave_cells_known(
+    gamma: float, rewards: str, recorded: str
+) -> None:
+    """Cells of behaviour cloning on disk name settings that never had an effect."""
+    ref = DataRef("dataset", "x", "0123456789abcdef", "x", "Pendulum-v1", "own", 60, (3,), (1,))
+    config = registry.agent("bc").load_config().from_mapping({"hidden": [8]}).to_mapping()
+    old = {"gamma": gamma, "tau": 0.005, "critic_hidden": [], "critic_layer_norm": False}
+    both = {**config, **old, "rewards": rewards}
+    cell = Cell("bc", "Pendulum-v1", both, 0, 1, 100, data=ref)
+    assert cell.id == recorded
+    assert cell.load_config().to_mapping() == config
+    now = dataclasses.replace(cell, config=config)
+    assert (now.id == recorded) == (gamma == 0.99)
+    with pytest.raises(UsageError, match=r"no setting 'agent\.gamma'"):
+        registry.agent("bc").load_config().from_mapping(both)
 
 
 def test_groups_differ_in_static_fields_only() -> None:

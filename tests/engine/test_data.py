@@ -167,6 +167,22 @@ def test_a_preset_has_tables_for_datasets(path: Path, tmp_path: Path) -> None:
     assert other.config["batch_size"] == 32
 
 
+def test_data_that_names_no_environment_is_scored_on_the_one_given(tmp_path: Path) -> None:
+    rec = pendulum_like()
+    header = dataclasses.replace(rec.header, env="", score=None)
+    npz.write(tmp_path / "mute.npz", dataclasses.replace(rec, header=header))
+    changes: dict[str, Any] = {"agent": "bc", "total_steps": 100}
+    [cell] = cells(tmp_path / "mute.npz", envs=["Pendulum-v1"], **changes)
+    assert (ref(cell).env, ref(cell).score) == ("Pendulum-v1", (-1240.0, -150.0))
+    with pytest.raises(UsageError, match="does not say its environment: name it by --env"):
+        cells(tmp_path / "mute.npz", **changes)
+    # Its own references go before the usual ones.
+    header = dataclasses.replace(header, score=(-1.0, 0.0))
+    npz.write(tmp_path / "told.npz", dataclasses.replace(rec, header=header))
+    [cell] = cells(tmp_path / "told.npz", envs=["Pendulum-v1"], **changes)
+    assert ref(cell).score == (-1.0, 0.0)
+
+
 def test_the_command_line_trains_on_a_dataset(
     path: Path, tmp_path: Path, variables: dict[str, str]
 ) -> None:

@@ -73,6 +73,27 @@ def test_damage_is_one_line(tmp_path: Path, damage: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_only_a_runs_own_files_are_to_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    own, users = tmp_path / "cells" / "x.done", tmp_path / "data.npz"
+    for path in (own, users):
+        path.write_text("no safetensors")
+    for read in (files.read_arrays, files.read_meta):
+        with pytest.raises(UsageError, match=r"x\.done is damaged .*: delete it to run that cell"):
+            read(own)
+        with pytest.raises(UsageError, match=r"data\.npz is no checkpoint of rlsuite \(") as caught:
+            read(users)
+        assert "delete" not in str(caught.value)
+        with pytest.raises(UsageError, match="cells is a folder, not a checkpoint"):
+            read(own.parent)
+    files.write_arrays(users, {"a": np.arange(9.0)}, {})
+    data = bytearray(users.read_bytes())
+    data[-9] ^= 1
+    users.write_bytes(data)
+    with pytest.raises(UsageError, match=r"damaged \(checksum differs\)$"):
+        files.read_arrays(users)
+
+
 def test_damaged_json_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text('{"cells": [')
     with pytest.raises(UsageError, match=r"spec\.json is damaged"):

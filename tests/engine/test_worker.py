@@ -1,22 +1,43 @@
-"""A worker that is asked to stop before its first run."""
+"""A worker that is asked to stop before its first run, or meets a dataset that cannot be used."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
+import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from tiny import tiny_cells
 
-from rlsuite.engine import worker as module
+from rlsuite.engine import datasets, files, memory, runner
+from rlsuite.engine.cells import Cell
 from rlsuite.engine.data import DataRef
+from rlsuite.engine.execute import execute
+from rlsuite.engine.launch import Workers
 from rlsuite.engine.program import Program
+from rlsuite.engine.progress import Tally
 from rlsuite.engine.store import Store
 from rlsuite.engine.worker import Worker
+from rlsuite.errors import UsageError
+
+
+@contextlib.contextmanager
+def signals_kept() -> Iterator[None]:
+    """A worker takes them over."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def test_a_stop_does_not_wait_for_what_is_prepared(
@@ -35,18 +56,110 @@ def test_a_stop_does_not_wait_for_what_is_prepared(
         return data
 
     agent = SimpleNamespace(env=None, prepare=prepare)
-    monkeypatch.setattr(module, "load", lambda ref, env: "rows")
+    monkeypatch.setattr(datasets, "load", lambda ref, env: "rows")
     monkeypatch.setattr(Program, "for_cell", lambda cell, width: SimpleNamespace(agent=agent))
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with signals_kept():
         worker = Worker(tmp_path, 0, 1, 1)
         assert worker._run_claimed([cell])
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
     assert seen == ["begun"]
     assert worker.should_stop()
     # Neither done nor failed: it is run the next time.
     assert [c.id for c in worker._left()] == [cell.id]
-    assert not worker.preparing
-    assert not worker.prepared
+    assert not worker.datasets.preparing
+    assert not worker.datasets.prepared
+
+
+def cells_on(*names: str) -> list[Cell]:
+    """Two seeds on each of some datasets."""
+    refs = [
+        DataRef("dataset", n, n, n, "CartPole-v1", "own", 9, (4,), (), discrete=True) for n in names
+    ]
+    return [dataclasses.replace(c, data=ref) for ref in refs for c in tiny_cells(seeds=2)]
+
+
+class Run:
+    """A runner that finishes at once."""
+
+    def __init__(self, batch: list[Cell], _: Any, store: Store, *__: Any, **___: Any) -> None:
+        self.batch, self.store = batch, store
+
+    def run(self) -> None:
+        """Done."""
+        for cell in self.batch:
+            self.store.finish(cell.id, {}, {}, {"status": "done"})
+
+
+@pytest.mark.parametrize("where", ["load", "prepare"])
+def test_a_dataset_that_cannot_be_used_stops_only_its_own_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    cells = cells_on("first", "bad", "last")
+    store = Store(tmp_path)
+    store.prepare(cells, [])
+    tried: list[str] = []
+
+    def refuse(step: str, name: str) -> str:
+        if step == where:
+            tried.append(name)
+            if name == "bad":
+                raise UsageError("bad.npz: 3 rows of 'rewards' are not finite")
+        return name
+
+    agent = SimpleNamespace(env=None, prepare=lambda data: refuse("prepare", data))
+    monkeypatch.setattr(datasets, "load", lambda ref, env: refuse("load", ref.name))
+    monkeypatch.setattr(Program, "for_cell", lambda cell, width: SimpleNamespace(agent=agent))
+    monkeypatch.setattr(memory, "check_memory", lambda *_: 1)
+    monkeypatch.setattr(runner, "Runner", Run)
+    with signals_kept():
+        Worker(tmp_path, 0, 1, 1).work()
+    assert tried == ["first", "bad", "last"]
+    bad = [cell.id for cell in cells[2:4]]
+    assert {c.id for c in cells if store.is_done(c.id)} == {c.id for c in cells} - {*bad}
+    for cell in bad:
+        assert files.read_json(store.path(cell, "failed"))["error"].startswith("bad.npz: 3 rows")
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    tally = Tally({c.id: c for c in cells}, set())
+    news = [tally.take(0, event) for event in events if event["event"] == "failed"]
+    assert news == ["runs on bad are left out: bad.npz: 3 rows of 'rewards' are not finite", None]
+    assert [*tally.failed] == bad
+
+
+class NoWorkers(Workers):
+    """Workers whose every run fails for the fault of its dataset."""
+
+    def __init__(self, cells: list[Cell], errors: dict[str, str]) -> None:
+        self.cells, self.errors = cells, errors
+
+    def start(self, folder: Path, count: int | None = None) -> None:
+        """Nothing to start."""
+
+    def follow(self, on_event: Any) -> None:
+        """Each cell's end."""
+        for cell in self.cells:
+            assert cell.data is not None
+            name = cell.data.name
+            on_event(0, {
+                "event": "failed", "cell": cell.id, "error": self.errors[name], "dataset": name
+            })  # fmt: skip
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_the_fault_of_the_only_dataset_is_the_commands(tmp_path: Path, both: bool) -> None:
+    """One line and code 2; where several are at fault each has had its line."""
+    cells = cells_on("bad", "worse") if both else cells_on("bad")
+    store = Store(tmp_path)
+    store.prepare(cells, [])
+    workers = NoWorkers(cells, {"bad": "bad.npz is bad", "worse": "worse.npz is worse"})
+    console = Console(file=io.StringIO(), width=200)
+    if both:
+        outcome = execute(store, cells, workers, console, tmp_path)
+        assert (outcome.finished, outcome.left, len(outcome.failed)) == (0, 4, 4)
+        assert "PPO on bad, seed 0".lower() in " ".join(outcome.failed).lower()
+    else:
+        with pytest.raises(UsageError, match=r"^bad\.npz is bad$"):
+            execute(store, cells, workers, console, tmp_path)
+        # Beside runs that are finished it is a failure like others, not the end of the command.
+        store.finish(cells[0].id, {}, {}, {"status": "done"})
+        workers.cells = cells[1:]
+        outcome = execute(store, cells, workers, console, tmp_path)
+        assert (outcome.finished, outcome.left) == (1, 1)

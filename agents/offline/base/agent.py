@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PRNGKeyArray
 
-from rlsuite.agents.offline.base.config import OfflineConfig
+from rlsuite.agents.offline.base.config import DatasetConfig
 from rlsuite.agents.offline.base.learning import collect, learn
 from rlsuite.agents.offline.base.state import Parts, Policy, Scale, State, policy, scaled
 from rlsuite.agents.online.off_policy.state import Algorithm, to_env
@@ -23,7 +23,7 @@ Prepare = Callable[[Dataset], Dataset]
 
 def make(
     env: Environment,
-    config: OfflineConfig,
+    config: DatasetConfig,
     algorithm: Algorithm,
     prepare: Prepare = lambda data: data,
 ) -> Agent:

@@ -56,14 +56,15 @@ def minibatch(
     parts: Parts, scale: Scale | tuple[()], places: Int[Array, " b"], ctx: Context
 ) -> Batch:
     """The rows at some places: observations scaled, rewards transformed; a time limit's future
-    counts."""
+    counts. Agents that value nothing have neither `rewards` nor `gamma`: theirs are as recorded."""
     rows = dataset.take(ctx.data, places)
-    factor, shift = transforms.reward_affine(parts.static.rewards, ctx.data.stats)
+    rewards, gamma = getattr(parts.static, "rewards", "none"), getattr(ctx.hp, "gamma", 1.0)
+    factor, shift = transforms.reward_affine(rewards, ctx.data.stats)
     return Batch(
         obs=scaled(scale, rows.obs),
         action=rows.action,
         reward=factor * rows.reward + shift,
-        discount=jnp.where(rows.terminated, 0.0, ctx.hp.gamma),
+        discount=jnp.where(rows.terminated, 0.0, gamma),
         next_obs=scaled(scale, rows.next_obs),
         extra=Extra(places, rows.next_action, rows.next_valid),
     )

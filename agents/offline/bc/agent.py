@@ -16,7 +16,7 @@ from rlsuite.agents.offline.bc.selection import best_trajectories
 from rlsuite.agents.offline.cloning import learning as cloning
 from rlsuite.agents.offline.cloning.learning import Actor
 from rlsuite.agents.offline.cloning.policy import network
-from rlsuite.agents.online.off_policy.state import Batch, sizes
+from rlsuite.agents.online.off_policy.state import Batch, actor_shape
 from rlsuite.metrics import Metrics
 from rlsuite.mlp import Net
 from rlsuite.types import Agent, Context, Environment
@@ -38,7 +38,7 @@ def make(env: Environment, config: Config) -> Agent:
     """
     static: Any = config.static()
     obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
-    net = network(static, sizes(static)[0], obs, size)
+    net = network(static, actor_shape(static), obs, size)
     algorithm = cloning.algorithm(
         "bc", net, partial(init, net), partial(update, static, net, 1.0 / size)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from rlsuite.agents.offline.cloning.config import CloningConfig, PolicyKind
 from rlsuite.config import knob
@@ -19,6 +21,10 @@ class Config(CloningConfig):
     CORL's.
     """
 
+    removed: ClassVar[Mapping[str, Any]] = {
+        "gamma": 0.99, "tau": 0.005, "critic_hidden": [], "critic_layer_norm": False,
+        "rewards": "none",
+    }  # fmt: skip
     policy: PolicyKind = knob(
         "deterministic", "what is cloned: a normal of one deviation everywhere, or an action"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.base.config import OfflineConfig
+from rlsuite.agents.offline.base.config import DatasetConfig
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 
@@ -15,7 +15,7 @@ MeanKind = Literal["tanh", "linear"]
 
 
 @dataclass(frozen=True)
-class CloningConfig(OfflineConfig):
+class CloningConfig(DatasetConfig):
     """Base of the settings of agents whose policy regresses on the data's actions. Actions are in
     [-1, 1] of the environment's box; sigma is in the same unit, half the box's width."""
 

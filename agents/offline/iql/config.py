@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.base.config import Rewards
+from rlsuite.agents.offline.base.config import OfflineConfig, Rewards
 from rlsuite.agents.offline.cloning.config import CloningConfig, Decay
 from rlsuite.agents.online.off_policy.config import Init
 from rlsuite.config import Traced, knob
 
 
 @dataclass(frozen=True)
-class Config(CloningConfig):
+class Config(CloningConfig, OfflineConfig):
     """Offline Reinforcement Learning with Implicit Q-Learning (Kostrikov, Nair and Levine, 2022,
     arXiv 2110.06169).
 

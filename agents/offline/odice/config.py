@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.base.config import Rewards
+from rlsuite.agents.offline.base.config import OfflineConfig, Rewards
 from rlsuite.agents.offline.cloning.config import CloningConfig, MeanKind
 from rlsuite.config import Traced, knob
+from rlsuite.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Config(CloningConfig):
+class Config(CloningConfig, OfflineConfig):
     """ODICE: Revealing the Mystery of Distribution Correction Estimation via Orthogonal-gradient
     Update (Mao et al., 2024, arXiv 2402.00348).
 
@@ -48,3 +49,12 @@ class Config(CloningConfig):
     rewards: Rewards = knob(
         "return-range", "how rewards are scaled and shifted; names are the papers'"
     )
+
+    def check(self) -> None:
+        """Only a projected gradient is weighed by eta."""
+        super().check()
+        if self.gradient != "orthogonal" and self.eta != 1.0:
+            raise UsageError(
+                f"agent.eta {self.eta:g} weighs what is orthogonal: it needs "
+                f"agent.gradient = 'orthogonal', not {self.gradient!r}"
+            )

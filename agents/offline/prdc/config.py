@@ -38,8 +38,14 @@ class Config(PulledConfig):
     resolve: int = knob(0, "unproved answers of the table searched exactly per minibatch", ge=0)
 
     def check(self) -> None:
-        """No more answers can be searched again than there are."""
+        """No more answers can be searched again than there are, and none where all are exact."""
         super().check()
+        for name, usual in (("neighbours", 64), ("resolve", 0)):
+            if self.search == "exact" and getattr(self, name) != usual:
+                raise UsageError(
+                    f"agent.{name} {getattr(self, name)} is of the table: it needs "
+                    "agent.search = 'table' or 'auto', not 'exact'"
+                )
         if self.resolve > self.batch_size:
             raise UsageError(
                 f"agent.resolve {self.resolve} is more than a minibatch has: try {self.batch_size}"

@@ -16,17 +16,23 @@ Init = Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"]
 
 
 @dataclass(frozen=True)
-class ActorCriticConfig(config.Config):
-    """Networks, minibatches and targets of agents that learn from stored transitions."""
+class ActorConfig(config.Config):
+    """Network and minibatches of agents that learn from stored transitions."""
 
     batch_size: int = knob(256, "transitions in a minibatch", ge=1)
-    gamma: Traced[float] = knob(0.99, "discount", ge=0, le=1)
-    tau: Traced[float] = knob(0.005, "Polyak step of the target networks", gt=0, le=1)
     adam_epsilon: Traced[float] = knob(1e-8, "Adam's denominator offset", gt=0)
     hidden: tuple[int, ...] = knob((256, 256), "sizes of the actor's dense layers", ge=1)
-    critic_hidden: tuple[int, ...] = knob((), "the critics', if they differ", ge=1)
     activation: Literal["relu", "tanh", "swish", "elu"] = knob("relu", "nonlinearity")
     init: Init = knob("torch", "how weights start; torch: U(±1/sqrt(fan_in))")
+
+
+@dataclass(frozen=True)
+class ActorCriticConfig(ActorConfig):
+    """With critics and their targets."""
+
+    gamma: Traced[float] = knob(0.99, "discount", ge=0, le=1)
+    tau: Traced[float] = knob(0.005, "Polyak step of the target networks", gt=0, le=1)
+    critic_hidden: tuple[int, ...] = knob((), "the critics', if they differ", ge=1)
     critic_layer_norm: bool = knob(False, "LayerNorm in the critics' hidden layers")
 
 

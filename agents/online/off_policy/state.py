@@ -146,8 +146,14 @@ def to_env(space: Any, action: Array) -> Array:
     return box.from_unit(action, jnp.asarray(space.low), jnp.asarray(space.high))
 
 
+def actor_shape(static: Any) -> mlp.Shape:
+    """Layers of the actor."""
+    return mlp.Shape(static.hidden, static.activation, static.init)
+
+
 def sizes(static: Any) -> tuple[mlp.Shape, mlp.Shape]:
     """Layers of (actor, critic)."""
-    actor = mlp.Shape(static.hidden, static.activation, static.init)
     hidden = static.critic_hidden or static.hidden
-    return actor, mlp.Shape(hidden, static.activation, static.init, static.critic_layer_norm)
+    return actor_shape(static), mlp.Shape(
+        hidden, static.activation, static.init, static.critic_layer_norm
+    )
