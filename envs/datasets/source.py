@@ -15,6 +15,9 @@ from rlsuite.envs.datasets.recording import Header, Recording, limited
 from rlsuite.errors import UsageError
 from rlsuite.registry import DatasetRow, EnvRow
 
+# Asked for by the engine where data says no environment, see `registry.DataKind`.
+usual_score = origin.usual_score
+
 # D4RL's locomotion tasks; used where nothing says another.
 DEFAULT_LIMIT = 1000
 
