@@ -62,10 +62,12 @@ def test_every_command_has_help_with_an_example(name: str, tmp_path: Path) -> No
     assert "example:" in printed
 
 
-def test_what_the_readme_points_at_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+@pytest.mark.parametrize("page", ["README.md", "results/README.md"])
+def test_what_a_page_points_at_exists(page: str) -> None:
+    path = ROOT / page
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()) if link]
     assert links
-    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert not missing
 
 
