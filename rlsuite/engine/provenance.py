@@ -13,7 +13,9 @@ from typing import Any
 
 import rlsuite
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "gymnasium", "numpy")
+_PACKAGES = (
+    "jax", "jaxlib", "flax", "optax", "gymnax", "gymnasium", "mujoco", "brax", "numpy",
+)  # fmt: skip
 
 
 def portable(command: Sequence[str]) -> list[str]:
