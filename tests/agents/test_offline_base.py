@@ -12,6 +12,7 @@ import pytest
 from gymnasium import spaces
 from off_policy_tools import parts_of
 from offline_tools import dataset_for
+from tiny import assert_close
 
 from rlsuite import keys, registry
 from rlsuite.agents.offline.base.learning import minibatch
@@ -205,3 +206,22 @@ def test_turns_come_every_period_th_update_however_they_are_counted(period, upda
         assert bool(due(batch._replace(turn=None), jnp.int32(done), period, updates)) == (
             done % period == 0
         )
+
+
+def test_td3_bc_without_a_critics_say_is_behaviour_cloning():
+    """alpha 0 and no delay, from the same weights on the same minibatches: the same actor."""
+    data, common = dataset_for(Slide()), {"hidden": (16,), "batch_size": 16, "updates": 20}
+    theirs, their_ctx = setup(
+        "td3-bc", data, **common, alpha=0.0, policy_delay=1, learning_rate=3e-4
+    )
+    ours, ctx = setup("bc", data, **common, learning_rate=3e-4)
+    pulled, cloned = theirs.init(KEY, their_ctx), ours.init(KEY, ctx)
+    shared = {"net": jax.tree.map(jnp.copy, pulled.learner.actor)}
+    actor = cloned.learner.actor.replace(params=shared)
+    cloned = cloned.replace(learner=cloned.learner.replace(actor=actor))
+    pulled, cloned = theirs.step(pulled, their_ctx)[0], ours.step(cloned, ctx)[0]
+    assert_close(cloned.learner.actor.params["net"], pulled.learner.actor, rtol=1e-4, atol=1e-6)
+    moved = jax.tree.map(
+        lambda a, b: float(jnp.abs(a - b).max()), shared["net"], pulled.learner.actor
+    )
+    assert max(jax.tree.leaves(moved)) > 1e-3
