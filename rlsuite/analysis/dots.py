@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlsuite.analysis import selection, stats, style
+from rlsuite.analysis import published, selection, stats, style
 from rlsuite.analysis.scores import Samples
 
 _MOST_ROWS = 30
@@ -47,7 +47,8 @@ def interval_dots(
         for height, series in enumerate(reversed(rows)):
             colour = chosen[series].colour if series in chosen else style.FAINT
             _row(panel, height, found[env][series], colour)
-            _marks(panel, height, _published(compared, env, series))
+            if compared is not None:
+                _marks(panel, height, published.beside(compared, env, series))
         _finish(panel, env, rows, len(found[env]), x_label)
         if shared and index % columns:
             panel.set_yticklabels([])
@@ -66,15 +67,8 @@ def _row(axes: Axes, height: float, estimate: stats.Estimate, colour: str) -> No
     axes.plot([estimate.value], [height], "o", color=colour, ms=5)
 
 
-def _published(compared: pl.DataFrame | None, env: str, series: str) -> list[float]:
-    if compared is None:
-        return []
-    of = (pl.col("env") == env) & (pl.col("series") == series)
-    return compared.filter(of)["published"].to_list()
-
-
-def _marks(axes: Axes, height: float, published: Sequence[float]) -> None:
-    for value in published:
+def _marks(axes: Axes, height: float, scores: Sequence[tuple[float, str]]) -> None:
+    for value, _ in scores:
         axes.plot([value], [height], "D", mfc="white", mec=style.INK, ms=4.5, zorder=4)
 
 

@@ -48,6 +48,12 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
 
 
+def beside(compared: pl.DataFrame, env: str, series: str) -> list[tuple[float, str]]:
+    """(score, name) of what a `table` sets beside one of our series."""
+    of = compared.filter((pl.col("env") == env) & (pl.col("series") == series))
+    return list(of.select("published", "published_series").iter_rows())
+
+
 def in_reach(frames: Frames, targets: Sequence[Target]) -> list[Target]:
     """The published scores reached within the budget of our runs on their task: a point far to the
     right of every curve would squeeze them and says nothing of them."""

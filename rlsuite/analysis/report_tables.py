@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from rlsuite.analysis import html, scores, tables, terminal, text
+from rlsuite.analysis import html, published, scores, tables, terminal, text
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.html import Field, Section
 from rlsuite.analysis.scores import Samples
@@ -54,8 +54,7 @@ def summary_section(summary: pl.DataFrame, metric: str | None, compared: pl.Data
 
 
 def _published(compared: pl.DataFrame, env: str, series: str) -> Field:
-    of = compared.filter((pl.col("env") == env) & (pl.col("series") == series))
-    pairs = list(of.select("published", "published_series").iter_rows())
+    pairs = published.beside(compared, env, series)
     shown = "; ".join(f"{text.score(value)} ({name})" for value, name in pairs)
     return Field(shown or text.NOTHING, float(pairs[0][0]) if pairs else float("nan"))
 

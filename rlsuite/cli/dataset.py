@@ -53,22 +53,13 @@ def inspect(argv: Sequence[str]) -> int:
     args = parse(parser, argv, agent_flags=False)
     common.use_dataset_folder(args)
     if args.figures is not None:
-        _check_folder(args.figures)
+        files.check_folder(args.figures, "--figures")
     tools = _tools()
     found = tools.inspect(args.dataset)
     print("\n".join(found.lines()))
     if args.figures is not None:
         print(f"figure        {tools.histogram(found, args.figures)}")
     return 0
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse a place for figures before a large file is read for them."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise UsageError(f"--figures {folder}: {there} is a file, not a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"--figures {folder}: {there} cannot be written into")
 
 
 def convert(argv: Sequence[str]) -> int:
@@ -132,19 +123,14 @@ def collect(argv: Sequence[str]) -> int:
 def _record(tools: Any, what: Any, target: Path, console: Any) -> int:
     """Play with a bar; Ctrl-C leaves what is recorded where the same command finds it."""
     columns = (TextColumn("{task.completed:,.0f} steps"), BarColumn(), TimeRemainingColumn())
-    done = 0
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    task = bar.add_task("", total=what.total)
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("", total=what.total)
-
-            def count(steps: int) -> None:
-                nonlocal done
-                done = steps
-                bar.update(task, completed=steps)
-
-            rows = tools.collect(what, target, count)
+        with bar:
+            rows = tools.collect(what, target, lambda n: bar.update(task, completed=n))
     except KeyboardInterrupt:
-        print(f"rlsuite: stopped at {done:,} steps: the same command goes on", file=sys.stderr)
+        done = bar.tasks[0].completed
+        print(f"rlsuite: stopped at {done:,.0f} steps: the same command goes on", file=sys.stderr)
         return 130
     console.print(f"{rows:,} steps of {what.env} -> {target}")
     return 0

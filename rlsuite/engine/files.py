@@ -17,6 +17,19 @@ from safetensors.numpy import save as _to_bytes
 from rlsuite.errors import UsageError
 
 
+def check_folder(folder: Path, option: str) -> None:
+    """Refuse a folder, given as `option`, that is none or that could not be made and written into.
+
+    Raises:
+      UsageError: so.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"cannot write to {option} {folder}: {there} is a file, not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write to {option} {folder}: permission denied")
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write aside, sync, rename: readers see the old content or the new, never half of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")

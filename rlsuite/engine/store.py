@@ -98,19 +98,13 @@ class Store:
         Raises:
           UsageError: the folder cannot be written or holds something else.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"--out {self.folder} is a file, not a folder")
+        files.check_folder(self.folder, "--out")
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.exists():
             strays = [p.name for p in self.folder.iterdir()]
             if strays not in (["claims.lock"], ["cells"]) and "spec.lock" not in strays:
                 raise UsageError(
                     f"--out {self.folder} holds other files and no spec.json: use an empty folder"
                 )
-        above = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
-        if not above.is_dir():
-            raise UsageError(f"cannot write to --out {self.folder}: {above} is a file")
-        if not os.access(above, os.W_OK):
-            raise UsageError(f"cannot write to --out {self.folder}: permission denied")
 
     def _make_folder(self) -> None:
         self.check_folder()

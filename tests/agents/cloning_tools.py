@@ -20,15 +20,17 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def setup(name: str, env: Any = "Pendulum-v1", horizon: int = 100, **settings: Any) -> Any:
-    """A small agent on random transitions, and its context."""
+def setup(
+    name: str, env: Any = "Pendulum-v1", horizon: int = 100, data: Any = None, **settings: Any
+) -> Any:
+    """A small agent on random transitions, or on others, and its context."""
     env = registry.make_env(env) if isinstance(env, str) else env
     row = registry.agent(name)
     known = fields(row.load_config())
     small = {name: value for name, value in SMALL.items() if name in known}
     config = row.load_config().from_mapping(small | settings)
     agent = row.load_make()(env, config)
-    return agent, context(agent, config, horizon, agent.prepare(dataset_for(env)))
+    return agent, context(agent, config, horizon, agent.prepare(data or dataset_for(env)))
 
 
 def pieces(agent: Agent, ctx: Context) -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import cloning_tools
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,11 +15,10 @@ from off_policy_tools import parts_of
 from offline_tools import dataset_for
 from tiny import assert_close
 
-from rlsuite import keys, registry
+from rlsuite import keys
 from rlsuite.agents.offline.base.learning import minibatch
 from rlsuite.agents.online.off_policy.state import Batch, due
 from rlsuite.dataset import Dataset, Rows
-from rlsuite.engine.program import context
 from rlsuite.envs.datasets import view
 from rlsuite.types import Agent, Context, TimeStep
 
@@ -89,11 +89,7 @@ def in_order(steps: list[np.ndarray]) -> np.ndarray:
 
 def setup(name: str, data: Dataset, **settings: Any) -> tuple[Agent, Context]:
     """An agent on data of the slide."""
-    row = registry.agent(name)
-    env: Any = Slide()
-    config = row.load_config().from_mapping(settings)
-    agent = row.load_make()(env, config)
-    return agent, context(agent, config, 1, agent.prepare(data))
+    return cloning_tools.setup(name, Slide(), 1, data, **settings)
 
 
 def all_rows(data: Dataset, rewards: str = "none", standardize: bool = True) -> Any:

@@ -112,7 +112,8 @@ def test_figures_that_cannot_be_written(
     assert cli.main(argv) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "cannot be written into" in printed.err
+    assert "cannot write to --figures" in printed.err
+    assert "permission denied" in printed.err
     assert not (tmp_path / "figures").exists()
 
 

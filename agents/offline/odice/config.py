@@ -53,7 +53,7 @@ class Config(CloningConfig, OfflineConfig):
     def check(self) -> None:
         """Only a projected gradient is weighed by eta."""
         super().check()
-        if self.gradient != "orthogonal" and self.eta != 1.0:
+        if self.gradient != "orthogonal" and self.eta != Config.eta:
             raise UsageError(
                 f"agent.eta {self.eta:g} weighs what is orthogonal: it needs "
                 f"agent.gradient = 'orthogonal', not {self.gradient!r}"

@@ -40,8 +40,8 @@ class Config(PulledConfig):
     def check(self) -> None:
         """No more answers can be searched again than there are, and none where all are exact."""
         super().check()
-        for name, usual in (("neighbours", 64), ("resolve", 0)):
-            if self.search == "exact" and getattr(self, name) != usual:
+        for name in ("neighbours", "resolve"):
+            if self.search == "exact" and getattr(self, name) != getattr(Config, name):
                 raise UsageError(
                     f"agent.{name} {getattr(self, name)} is of the table: it needs "
                     "agent.search = 'table' or 'auto', not 'exact'"
