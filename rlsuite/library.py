@@ -96,19 +96,20 @@ def train(
     return Result(steps, np.array(returns, np.float32), policies, finals)
 
 
-def load_dataset(spec: str, env: Environment) -> Any:
+def load_dataset(spec: str, env: Environment | str) -> Any:
     """A dataset for `train(..., data=...)`: transitions for an environment's spaces.
 
     Args:
       spec: a name of `rlsuite list datasets`, a file or a folder.
-      env: what it was recorded on.
+      env: what it was recorded on, or its id.
 
     Raises:
       UsageError: it cannot be found, is damaged, or belongs to another environment.
     """
     ref = resolve("dataset", spec)
-    check_fit(ref, registry.env(env.id), {})
-    return load_data(ref, env)
+    task = registry.make_env(env) if isinstance(env, str) else env
+    check_fit(ref, registry.env(task.id), {})
+    return load_data(ref, task)
 
 
 def save(path: str | Path, agent: Agent, policy: PolicyParams) -> None:

@@ -8,13 +8,12 @@ bare one. What is kept of a part is its run folder or, without states and polici
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from rlsuite.analysis import loading
+from rlsuite.analysis import loading, targets
 from rlsuite.analysis.frames import Frames
 from rlsuite.engine import files, provenance
 from rlsuite.engine.data import check_one_family
@@ -60,12 +59,11 @@ def commands(folders: Sequence[Path]) -> list[str]:
 
 
 def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
-    """Write into a folder what `load` needs to read it again, and what was published."""
+    """Write what `load` needs to read it again, and what was published on its tasks."""
     loading.compact(into, frames)
-    for folder in folders:
-        published = folder / "targets.csv"
-        if published.exists() and not (into / "targets.csv").exists():
-            shutil.copyfile(published, into / "targets.csv")
+    published = next((f / "targets.csv" for f in folders if (f / "targets.csv").exists()), None)
+    if published is not None:
+        targets.keep(published, frozenset(frames.cells["env"]), into / "targets.csv")
 
 
 def finished(folders: Sequence[Path]) -> set[str]:

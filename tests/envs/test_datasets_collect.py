@@ -50,7 +50,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
             paths.append(folder / f"{seed}.done")
             library.save(paths[-1], agent, policy)
         with pytest.raises(UsageError, match="recorded on Pendulum-v1, not on"):
-            rlsuite.load_dataset(str(data), registry.make_env("MountainCarContinuous-v0"))
+            rlsuite.load_dataset(str(data), "MountainCarContinuous-v0")
         data.unlink()
         yield paths
 
