@@ -108,7 +108,7 @@ def task_names(cells: Sequence[Cell]) -> dict[str, str]:
             kinds.setdefault(cell.data.name, set()).add((cell.env, cell.data.hash))
     names = {}
     for cell in cells:
-        names[cell.id] = cell.data.name if cell.data else cell.env
+        names[cell.id] = cell.task
         if cell.data is not None and len(kinds[cell.data.name]) > 1:
             names[cell.id] += f" ({cell.env}, {cell.data.hash[:8]})"
     return names

@@ -8,12 +8,13 @@ bare one. What is kept of a part is its run folder or, without states and polici
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from rlsuite.analysis import loading, targets
+from rlsuite.analysis import loading
 from rlsuite.analysis.frames import Frames
 from rlsuite.engine import files, provenance
 from rlsuite.engine.data import check_one_family
@@ -59,11 +60,12 @@ def commands(folders: Sequence[Path]) -> list[str]:
 
 
 def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
-    """Write what `load` needs to read it again, and what was published on its tasks."""
+    """Write into a folder what `load` needs to read it again, and what was published."""
     loading.compact(into, frames)
-    published = next((f / "targets.csv" for f in folders if (f / "targets.csv").exists()), None)
-    if published is not None:
-        targets.keep(published, frozenset(frames.cells["env"]), into / "targets.csv")
+    for folder in folders:
+        published = folder / "targets.csv"
+        if published.exists() and not (into / "targets.csv").exists():
+            shutil.copyfile(published, into / "targets.csv")
 
 
 def finished(folders: Sequence[Path]) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,29 +65,6 @@ def read(path: Path) -> list[Target]:
             hint = nearest(column, reader.fieldnames or ())
             raise UsageError(f"{path} has no column {column!r}: {hint}")
     return [parse(row) for row in reader]
-
-
-def keep(path: Path, envs: Collection[str], into: Path) -> None:
-    """Copy a CSV file's comments and its targets on some environments; no file if there is none.
-
-    Raises:
-      UsageError: no such file, or a column or a number is missing.
-    """
-    if all(target.env not in envs for target in read(path)):
-        return
-    lines = path.read_text().splitlines(keepends=True)
-    header = next(line for line in lines if not line.startswith("#"))
-    at = next(csv.reader([header])).index("env")
-    kept = [
-        line for line in lines if line.startswith("#") or line is header or _of(line, at) in envs
-    ]
-    into.write_text("".join(kept))
-
-
-def _of(line: str, column: int) -> str:
-    """A field of a line of CSV; of an empty line nothing."""
-    fields = next(csv.reader([line]), [])
-    return fields[column] if column < len(fields) else ""
 
 
 def _number(value: Any, column: str) -> float:

@@ -94,7 +94,7 @@ def run_cells(
       command: the command line, kept with the results.
       args: with workers, device and no_report.
       title: of the report.
-      targets: published numbers to draw, kept with the results; may be absent.
+      targets: published numbers to draw, kept with the results.
 
     Returns:
       Exit code: 0 all finished, 1 some failed or are left.
@@ -107,7 +107,7 @@ def run_cells(
     store = Store(folder)
     check_checkpoints(store, cells)
     cells = store.prepare(cells, command)
-    if targets is not None and targets.exists():
+    if targets is not None:
         (folder / "targets.csv").write_bytes(targets.read_bytes())
     budgets = sorted({cell.total_steps for cell in cells})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"

@@ -80,12 +80,26 @@ def main(argv: Sequence[str]) -> int:
         print(describe(missing(cells, args.without), folder))
         return 0
     Store(folder).check_folder()
+    targets = published(args.file, cells)
     cells = missing(with_data(cells), args.without)
     if not cells:
         print("every run is finished in the folders of --without")
         return 0
-    targets = args.file.with_name("targets.csv")
     return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title, targets)
+
+
+def published(file: Path, cells: Sequence[Cell]) -> Path | None:
+    """The targets.csv beside a grid file, if any of its numbers is on a task of these runs.
+
+    Raises:
+      UsageError: it cannot be read.
+    """
+    from rlsuite.analysis import targets
+
+    beside = file.with_name("targets.csv")
+    tasks = {cell.task for cell in cells}
+    found = beside.exists() and any(target.env in tasks for target in targets.read(beside))
+    return beside if found else None
 
 
 def describe(cells: Sequence[Cell], folder: Path) -> str:
@@ -94,8 +108,7 @@ def describe(cells: Sequence[Cell], folder: Path) -> str:
     for cell in cells:
         # Without content there is no id yet.
         name = "-" * len(cell.id) if to_record([cell]) else cell.id
-        task = cell.data.name if cell.data else cell.env
-        lines.append(f"{name}  {cell.series}  {task}  seed {cell.seed}  {cell.total_steps:,}")
+        lines.append(f"{name}  {cell.series}  {cell.task}  seed {cell.seed}  {cell.total_steps:,}")
     lines.append(f"{len(cells)} runs in {len({c.group for c in cells})} programs -> {folder}")
     if unrecorded := to_record(cells):
         lines.append(common.not_there(unrecorded))

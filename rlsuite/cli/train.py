@@ -110,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
         Store(args.out.absolute()).check_folder()
     cells = with_data(cells)
     folder = out_folder(cells, args)
-    title = f"{args.agent} on {cells[0].data.name if cells[0].data else args.env}"
+    title = f"{args.agent} on {cells[0].task}"
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
 
 
@@ -135,9 +135,8 @@ def folder_name(cell: Cell, preset: str | None) -> str:
     # Nothing without data, so that such runs keep the folders they always had.
     what += [] if cell.data is None else [cell.env, cell.data.identity]
     identity = json.dumps(what, sort_keys=True)
-    task = cell.data.name if cell.data else cell.env
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    task = task.replace(":", "-").replace("/", "-")
+    task = cell.task.replace(":", "-").replace("/", "-")
     return "-".join(filter(None, [cell.agent, task, preset, digest]))
 
 

@@ -89,6 +89,11 @@ class Cell:
         return _digest([*what, *self._data])
 
     @property
+    def task(self) -> str:
+        """What results are listed under: the dataset's name, else the environment's."""
+        return self.data.name if self.data else self.env
+
+    @property
     def _data(self) -> list[list[str]]:
         """Nothing without data, so that such cells keep the ids they always had."""
         return [] if self.data is None else [self.data.identity]

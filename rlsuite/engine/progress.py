@@ -108,7 +108,7 @@ class Tally:
         cell = self.cells.get(cell_id or "")
         if cell is None:
             return "no cell"
-        return f"{cell.series} on {cell.data.name if cell.data else cell.env}, seed {cell.seed}"
+        return f"{cell.series} on {cell.task}, seed {cell.seed}"
 
 
 def duration(seconds: float | None) -> str:

@@ -304,17 +304,6 @@ def test_numbers_as_text() -> None:
     assert text.seeds(16, 0, 0, 0) == "16"
 
 
-def test_targets_on_other_tasks_are_not_kept(tmp_path: Path) -> None:
-    path, kept = tmp_path / "targets.csv", tmp_path / "kept.csv"
-    head = "# from, say, table 1\nsource,env,series,value\n"
-    path.write_text(head + '"a, b",Hopper-v4,ppo,2850\n\nhopper-medium-v2,Ant-v4,bc,50\n')
-    targets.keep(path, {"Hopper-v4", "hopper-medium-v2"}, kept)
-    assert kept.read_text() == head + '"a, b",Hopper-v4,ppo,2850\n'
-    kept.unlink()
-    targets.keep(path, {"hopper_medium-x1"}, kept)
-    assert not kept.exists()
-
-
 def test_targets_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "targets.csv"
     path.write_text("# from table 1\nenv,series,value,source,note\nHopper-v4,ppo,2850,x,y\n")

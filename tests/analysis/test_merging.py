@@ -12,7 +12,7 @@ from tiny import tiny_cells
 
 from rlsuite.analysis import loading, merging
 from rlsuite.cli import main as command_line
-from rlsuite.cli.grid import missing
+from rlsuite.cli.grid import missing, published
 from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
@@ -65,6 +65,19 @@ def test_what_is_kept_can_be_added_to_when_the_runs_are_gone(tmp_path: Path) -> 
     assert (into / "targets.csv").read_text() == (first / "targets.csv").read_text()
     assert "0-3" not in (into / "summary.csv").read_text()
     assert pl.read_csv(into / "summary.csv")["seeds"].to_list() == [4]
+
+
+def test_published_numbers_go_with_runs_on_their_tasks(tmp_path: Path) -> None:
+    grid, beside = tmp_path / "grid.toml", tmp_path / "targets.csv"
+    cells = tiny_cells(seeds=1)
+    assert published(grid, cells) is None
+    beside.write_text("env,series,value,source\nhopper-medium-v2,ppo,50,x\n")
+    assert published(grid, cells) is None
+    beside.write_text("env,series,value,source\nChess,ppo,50,x\nCartPole-v1,ppo,500,x\n")
+    assert published(grid, cells) == beside
+    beside.write_text("env,series,value\nCartPole-v1,ppo,500\n")
+    with pytest.raises(UsageError, match="no column 'source'"):
+        published(grid, cells)
 
 
 def test_a_grid_leaves_out_what_is_finished_elsewhere(tmp_path: Path) -> None:
