@@ -1,4 +1,4 @@
-"""`rlsuite bench`: speed, as ratios within one run, on the CPU."""
+"""`rlsuite bench`: speed, as ratios within one run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rlsuite.cli.bench_options import check_belonging, check_out
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
 from rlsuite.engine import provenance
-from rlsuite.engine.environment import cores
+from rlsuite.engine.environment import cores, visible_gpus
 from rlsuite.errors import UsageError, nearest
 
 EXAMPLE = """what:
@@ -35,6 +35,8 @@ EXAMPLE = """what:
   physics  MuJoCo tasks with random actions: ours in a compiled scan, Gymnasium's vector env, and
          EnvPool where --rival-python has it
   start  seconds from a command to its first result on disk, and of `import rlsuite`
+  accelerator  one GPU: steps/s, memory and compile seconds at ascending widths, equal bits, kill
+         and resume, whole runs; --tiny runs the same code on a CPU
 
 example:
   rlsuite bench ppo
@@ -50,7 +52,8 @@ def build_parser() -> Parser:
     """The options of `bench`."""
     parser = Parser(prog="rlsuite bench", description=__doc__, epilog=EXAMPLE)
     parser.add_argument(
-        "what", help="ppo, updates, replay, offline, neighbours, env, physics or start"
+        "what",
+        help="ppo, updates, replay, offline, neighbours, env, physics, start or accelerator",
     )
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each [3]")
     parser.add_argument("--workers", type=int, help="processes; default one a core")
@@ -82,6 +85,10 @@ def build_parser() -> Parser:
     physics = parser.add_argument_group("bench physics", "also --envs and --rival-python")
     physics.add_argument("--copies", default="16,256", help="environments a process [16,256]")
     physics.add_argument("--steps", type=whole, default=20_480, help="a measurement [20480]")
+    accelerator = parser.add_argument_group("bench accelerator")
+    accelerator.add_argument("--cases", default="", help="comma-separated; default all")
+    accelerator.add_argument("--tiny", action="store_true", help="toy sizes, also on a CPU")
+    accelerator.add_argument("--seconds", type=whole, default=480, help="for all of it [480]")
     return parser
 
 
@@ -92,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
         "ppo": bench_ppo, "updates": bench_updates, "offline": bench_offline,
         "replay": bench_replay,
         "neighbours": bench_neighbours, "env": bench_env, "physics": bench_physics,
-        "start": bench_start,
+        "start": bench_start, "accelerator": bench_accelerator,
     }  # fmt: skip
     if args.what not in commands:
         raise UsageError(f"no benchmark {args.what!r}: {nearest(args.what, commands)}")
@@ -250,3 +257,27 @@ def bench_start(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     found = start.measure()
     console.print(start.table(found))
     return vars(found)
+
+
+def bench_accelerator(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Everything that is promised of a GPU."""
+    from rlsuite.bench import accelerator
+
+    if not (args.tiny or visible_gpus()):
+        raise UsageError("bench accelerator: no GPU is visible here: --tiny runs on a CPU")
+    wanted = accelerator.chosen(args.cases, args.tiny)
+
+    def told(found: dict[str, Any]) -> dict[str, Any]:
+        whole = {name: vars(case) for name, case in accelerator.cases(args.tiny).items()}
+        return {"cases": {name: whole[name] | vars(x) for name, x in found.items()}}
+
+    def keep(found: dict[str, Any]) -> None:
+        # What was found stays if the machine is taken away before the end.
+        if args.out is not None:
+            result = told(found) | {"command": ["rlsuite", "bench", "accelerator"]}
+            args.out.write_text(json.dumps(result, indent=1) + "\n")
+
+    found = accelerator.measure(wanted, args.seconds, console.print, keep)
+    for shown in accelerator.table(found, accelerator.cases(args.tiny)):
+        console.print(shown)
+    return told(found)

@@ -21,6 +21,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "env": ("--envs",),
     "physics": ("--envs", "--copies", "--steps", "--rival-python"),
     "start": (),
+    "accelerator": ("--cases", "--tiny", "--seconds"),
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
 from rlsuite import keys, metrics, registry
@@ -23,7 +24,7 @@ from rlsuite.config import Config
 from rlsuite.engine.cells import Cell
 from rlsuite.evaluate import Evaluation, evaluate
 from rlsuite.metrics import Metrics
-from rlsuite.types import Agent, Context, Hyper, Mode, State
+from rlsuite.types import Agent, Context, Hyper, Mode, PolicyParams, State
 
 # Environment steps in an iteration from which on a host callback's `collect` is compiled alone.
 APART_FROM = 256
@@ -124,7 +125,7 @@ class Program:
             hp, env_params, horizon = (self.stack([ctx[k] for ctx in rows]) for k in range(3))
             return Context(hp, env_params, horizon, rows[0].data)
         padded = [*rows, *[rows[-1]] * (self.width - len(rows))]
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *padded)
+        return jax.tree.map(_stacked, *padded)
 
     def row(self, tree: Any, index: int) -> Any:
         """One run's part of what the functions return."""
@@ -153,6 +154,10 @@ class Program:
         """Whole episodes; `key` from `evaluation_key`."""
         return self._call("evaluate", self._evaluate, (), (0, 0, CONTEXT_AXES), state, key, ctx)
 
+    def policy(self, state: State) -> PolicyParams:
+        """What is left of the runs: `agent.policy` of each row."""
+        return self.agent.policy(state) if self.width == 1 else jax.vmap(self.agent.policy)(state)
+
     def shapes(self, ctx: Context) -> Any:
         """Structure of one run's (state, metrics): what its checkpoint must match."""
         count = self.traces["init"]
@@ -172,6 +177,15 @@ class Program:
             self.memory = max(self.memory, _program_bytes(compiled))
             self._compiled[name] = compiled
         return self._compiled[name](*args)
+
+
+def _stacked(*leaves: Any) -> Array:
+    """One leading axis more, put together on the host: a program that joins thousands of arguments
+    takes an accelerator's compiler minutes."""
+    if jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key):
+        data = np.stack([np.asarray(jax.random.key_data(leaf)) for leaf in leaves])
+        return jax.random.wrap_key_data(jnp.asarray(data), impl=jax.random.key_impl(leaves[0]))
+    return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
 
 
 def apart(agent: Agent) -> bool:

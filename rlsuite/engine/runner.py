@@ -115,9 +115,10 @@ class Runner:
                 self._commit(at)
                 raise Stopped
             self._commit_if_due(at)
-        for i, track in self.running:
+        ended = self.running
+        for _, track in ended:
             track.status = "done"
-            self._finish(at, i, track)
+        self._finish(at, ended)
 
     # --- starting -------------------------------------------------------------------------------
 
@@ -176,9 +177,8 @@ class Runner:
                 track.log(at.iteration, metrics.to_host(self.program.row(host, i)))
             at = at._replace(running=metrics.empty(at.running))
         self._evaluate_if_due(at)
-        for i, track in enumerate(self.tracks):
-            if track.status == "nan" and not self.store.is_done(track.cell.id):
-                self._finish(at, i, track)
+        nan = [(i, t) for i, t in enumerate(self.tracks) if t.status == "nan"]
+        self._finish(at, [(i, t) for i, t in nan if not self.store.is_done(t.cell.id)])
         return at
 
     def _evaluate_if_due(self, at: Position) -> None:
@@ -205,24 +205,32 @@ class Runner:
         if not self.program.agent.env.resumable:
             return
         start = time.perf_counter()
-        for i, track in self.running:
-            state, unfinished = self.program.row((at.state, at.running), i)
-            arrays = tree.to_arrays(state, "state") | tree.to_arrays(unfinished, "metrics")
-            meta = track.meta(at.iteration, self.provenance)
-            self.store.commit(track.cell.id, arrays, track.rows, meta)
+        width = self.program.width
+        states = tree.rows_to_arrays(at.state, "state", width)
+        unfinished = tree.rows_to_arrays(at.running, "metrics", width)
+        for track, state, rest in zip(self.tracks, states, unfinished, strict=False):
+            if track.status == "running":
+                meta = track.meta(at.iteration, self.provenance)
+                self.store.commit(track.cell.id, state | rest, track.rows, meta)
         self._committed = time.perf_counter()
         self._commit_cost = self._committed - start
         for _, track in self.running:
             track.clock.commit += self._commit_cost
 
-    def _finish(self, at: Position, row: int, track: Track) -> None:
-        policy = self.program.agent.policy(self.program.row(at.state, row))
-        meta = track.meta(at.iteration, self.provenance) | {
-            "compile_seconds": self.program.compile_seconds,
-            "traces": dict(self.program.traces),
-        }
-        self.store.finish(track.cell.id, tree.to_arrays(policy, "policy"), track.rows, meta)
-        self.report(track, track.cell.step_at(at.iteration), 0.0)
+    def _finish(self, at: Position, ended: Sequence[tuple[int, Track]]) -> None:
+        if not ended:
+            return
+        tracks = dict(ended)
+        policies = tree.rows_to_arrays(self.program.policy(at.state), "policy", self.program.width)
+        for i, policy in enumerate(policies):
+            if (track := tracks.get(i)) is None:
+                continue
+            meta = track.meta(at.iteration, self.provenance) | {
+                "compile_seconds": self.program.compile_seconds,
+                "traces": dict(self.program.traces),
+            }
+            self.store.finish(track.cell.id, policy, track.rows, meta)
+            self.report(track, track.cell.step_at(at.iteration), 0.0)
 
 
 def check_width(meta: dict[str, Any], width: int, path: str) -> None:

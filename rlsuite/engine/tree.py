@@ -5,6 +5,7 @@ Of a replay only the filled rows are written; the others are zeros, and are agai
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -31,14 +32,34 @@ def to_arrays(tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
 
     Typed random keys become their key data.
     """
+    return _copied(_fetched(tree, prefix), tree, prefix)
+
+
+def rows_to_arrays(tree: PyTree, prefix: str, width: int) -> Iterator[dict[str, np.ndarray]]:
+    """`to_arrays` of each row of a tree whose leaves are stacked (at width 1: of the tree itself).
+
+    All rows come from the device together: a slice of each leaf for each row would be thousands of
+    programs.
+    """
+    host = _fetched(tree, prefix)
+    for i in range(width):
+        row = host if width == 1 else {name: array[i, ...] for name, array in host.items()}
+        yield _copied(row, tree, prefix)
+
+
+def _fetched(tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    raw = [jax.random.key_data(x) if _is_key(x) else x for _, x in leaves]
-    host = jax.device_get(raw)
+    host = jax.device_get([jax.random.key_data(x) if _is_key(x) else x for _, x in leaves])
     names = [prefix + jax.tree_util.keystr(path) for path, _ in leaves]
-    arrays = dict(zip(names, host, strict=True))
+    return dict(zip(names, host, strict=True))
+
+
+def _copied(arrays: dict[str, np.ndarray], tree: PyTree, prefix: str) -> dict[str, np.ndarray]:
+    """Copies, of a ring only the filled rows."""
+    arrays = dict(arrays)
     for path, _ in rings(tree):
         filled = int(arrays[f"{prefix}{path}.size"])
-        for name in names:
+        for name in arrays:
             if name.startswith(f"{prefix}{path}.data"):
                 arrays[name] = arrays[name][:filled]
     return {name: np.array(x, copy=True) for name, x in arrays.items()}
