@@ -161,6 +161,8 @@ def exact(order: dict[str, Any]) -> Iterator[Row]:
             "repetition": all(_same(a, b) for a, b in zip(first, again, strict=True)),
             "companions": _same(first[0], others[0]),
             "slot": _same(first[0], moved[-1]),
+            # Or the comparison would see nothing.
+            "other_seeds_differ": not _same(first[0], first[1]),
         }
 
 
