@@ -174,7 +174,7 @@ def _load(module: str, target: str) -> Any:
 
 @functools.cache
 def _presets(module: str, name: str) -> dict[str, dict[str, Any]]:
-    return tomllib.loads(resources.files(module).joinpath(name).read_text())
+    return tomllib.loads(resources.files(module).joinpath(name).read_text(encoding="utf-8-sig"))
 
 
 @functools.cache

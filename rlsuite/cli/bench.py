@@ -16,7 +16,7 @@ from rlsuite.cli import common
 from rlsuite.cli.bench_options import check_belonging, check_out
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
-from rlsuite.engine import provenance
+from rlsuite.engine import files, provenance
 from rlsuite.engine.environment import cores
 from rlsuite.errors import UsageError, nearest
 
@@ -108,7 +108,7 @@ def main(argv: Sequence[str]) -> int:
     if args.out is not None:
         found["software"] = provenance.software()
         found["command"] = provenance.portable(["rlsuite", "bench", *argv])
-        args.out.write_text(json.dumps(found, indent=1) + "\n")
+        files.write_utf8(args.out, json.dumps(found, indent=1) + "\n")
     return 0
 
 

@@ -50,7 +50,7 @@ def worker_environment(device: str, index: int = 0) -> dict[str, str]:
 def _machine() -> str:
     """Programs compiled for one CPU may not run on another that shares the home folder."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         flags = next(line for line in text.splitlines() if line.startswith(("flags", "Features")))
     except (OSError, StopIteration):
         flags = platform.processor()
@@ -72,7 +72,7 @@ def visible_gpus() -> list[str]:
 def available_memory() -> int:
     """Memory that can be had without swapping, in bytes; 0 where the system does not say."""
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
     except OSError:

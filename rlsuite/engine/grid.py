@@ -9,6 +9,7 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.engine.cells import Cadence
 from rlsuite.engine.data import check_need
+from rlsuite.engine.files import user_text
 from rlsuite.engine.spec import Request
 from rlsuite.errors import UsageError, nearest
 
@@ -50,7 +51,7 @@ def read(path: Path, overrides: dict[str, Any] | None = None) -> tuple[str, list
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(user_text(path))
     except FileNotFoundError:
         raise UsageError(f"no grid file {path}{_similar(path)}") from None
     except IsADirectoryError:

@@ -92,5 +92,5 @@ def completed(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, value in arrays.items():
         flag = name.removesuffix(".value") + ".given"
         if name.startswith("metrics[") and name.endswith(".value") and flag not in arrays:
-            added[flag] = np.isfinite(value)
+            added[flag] = np.asarray(np.isfinite(value))
     return arrays | added

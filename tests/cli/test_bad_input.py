@@ -206,12 +206,12 @@ GRID = '[[run]]\nagent = "ppo"\nenv = "CartPole-v1"\ntotal_steps = 10000\n'
 
 def prepare(folder: Path) -> None:
     """The files the cases point at."""
-    (folder / "file").write_text("not a folder, not a checkpoint")
-    (folder / "bad.hdf5").write_text("no HDF5")
+    (folder / "file").write_text("not a folder, not a checkpoint", encoding="utf-8")
+    (folder / "bad.hdf5").write_text("no HDF5", encoding="utf-8")
     for name in ("foreign", "halfwritten", "broken"):
         (folder / name).mkdir()
-    (folder / "foreign" / "thesis.tex").write_text("dear to somebody")
-    (folder / "halfwritten" / "spec.json").write_text('{"version": 1, "cells": [')
+    (folder / "foreign" / "thesis.tex").write_text("dear to somebody", encoding="utf-8")
+    (folder / "halfwritten" / "spec.json").write_text('{"version": 1, "cells": [', encoding="utf-8")
     grids = {
         "grid": GRID,
         "syntax": '[[run]]\nagent = "ppo\n',
@@ -235,7 +235,7 @@ def prepare(folder: Path) -> None:
         "online": GRID + 'dataset = "pendulum-replay"\n',
     }
     for name, text in grids.items():
-        (folder / f"{name}.toml").write_text(text)
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     break_a_checkpoint(folder / "broken")
 
 

@@ -131,15 +131,16 @@ def test_an_evaluation_that_is_no_number_ends_the_run(
 
 def test_a_checkpoint_whose_metrics_say_by_infinity_that_they_are_unset_goes_on() -> None:
     """TRPO's largest KL divergence is a `Max`: its older checkpoints have a value and no flag."""
-    old = {
-        "metrics['kl'].value": np.float32(-np.inf), "metrics['lr'].value": np.float32(0.5),
-        "metrics['loss'].sum": np.float32(1), "state.value": np.float32(np.nan),
+    values = {
+        "metrics['kl'].value": -np.inf, "metrics['lr'].value": 0.5, "metrics['loss'].sum": 1.0,
+        "state.value": np.nan,
     }  # fmt: skip
+    old = {name: np.array(value, np.float32) for name, value in values.items()}
     added = {n: bool(v) for n, v in completed(old).items() if n not in old}
     assert added == {"metrics['kl'].given": False, "metrics['lr'].given": True}
     template = {"kl": metrics.Max(jnp.float32(0)), "lr": metrics.Last(jnp.float32(0))}
     shapes = jax.eval_shape(lambda: template)
-    arrays = {n: np.asarray(v) for n, v in completed(old).items() if "loss" not in n}
+    arrays = {n: v for n, v in completed(old).items() if "loss" not in n}
     assert metrics.to_host(tree.from_arrays(shapes, arrays, "metrics", "x")) == {"lr": 0.5}
 
 

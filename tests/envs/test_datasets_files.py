@@ -45,7 +45,7 @@ def test_a_minari_folder_gives_back_what_went_in(tmp_path: Path) -> None:
     back = minari.read(tmp_path / "set")
     assert_same_rows(view.known_rows(rec), view.known_rows(back))
     assert dataclasses.replace(back.header, layout="npz", extra={}, family="") == rec.header
-    meta = json.loads((tmp_path / "set" / "metadata.json").read_text())
+    meta = json.loads((tmp_path / "set" / "metadata.json").read_text(encoding="utf-8"))
     assert (meta["total_episodes"], meta["total_steps"]) == (3, 60)
     ref = source.resolve(str(tmp_path / "set"))
     assert (ref.name, ref.family, ref.env, ref.score) == ("set", "own", "Pendulum-v1", (-1000, 0))

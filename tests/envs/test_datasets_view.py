@@ -121,7 +121,7 @@ def test_transitions_as_an_agent_gets_them() -> None:
 
 @absent
 def test_the_reference_returns_are_d4rls() -> None:
-    infos = json.loads((SHARED / "reference" / "d4rl_infos.json").read_text())
+    infos = json.loads((SHARED / "reference" / "d4rl_infos.json").read_text(encoding="utf-8"))
     compared = 0
     for name, info in infos.items():
         pair = reference(name)
