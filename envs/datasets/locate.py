@@ -7,11 +7,13 @@ folder, RLSUITE_DATASETS (`--dataset-dir`); Minari's ids in MINARI_DATASETS_PATH
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from pathlib import Path
 
 from rlsuite import registry
+from rlsuite.engine.environment import home_folder
 from rlsuite.errors import UsageError, nearest
 from rlsuite.registry import DatasetRow
 
@@ -27,7 +29,10 @@ def find(spec: str) -> tuple[Path, DatasetRow | None]:
     known = registry.datasets()
     if spec in known:
         return _named(known[spec]), known[spec]
-    path = Path(spec).expanduser()
+    path = Path(spec)
+    # Without a home folder it is a name like any other.
+    with contextlib.suppress(RuntimeError):
+        path = path.expanduser()
     if path.exists():
         return path.absolute(), _row_of_file(path)
     folder = os.environ.get(FOLDER)
@@ -91,7 +96,7 @@ def _row_of_file(path: Path) -> DatasetRow | None:
 
 def _minari_folder() -> Path:
     explicit = os.environ.get("MINARI_DATASETS_PATH")
-    return Path(explicit) if explicit else Path.home() / ".minari" / "datasets"
+    return Path(explicit) if explicit else (home_folder() or Path()) / ".minari" / "datasets"
 
 
 def _minari_ids() -> set[str]:

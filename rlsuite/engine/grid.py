@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite import registry
+from rlsuite.config import check_seed
 from rlsuite.engine.cells import Cadence
 from rlsuite.engine.data import check_need
 from rlsuite.engine.files import user_text
@@ -157,8 +158,13 @@ def parse_seeds(value: Any) -> list[int]:
     text = str(value)
     try:
         if ":" in text:
-            low, high = text.split(":")
-            return _range(int(low), int(high))
+            low, high = map(int, text.split(":"))
+            if low >= high:
+                raise UsageError(
+                    f"seeds {text!r} are none, they run from the first to before the second: "
+                    f"did you mean '{min(low, high)}:{max(low, high + 1)}'?"
+                )
+            return _range(check_seed(low), check_seed(high - 1) + 1)
         if "," in text:
             return [int(part) for part in text.split(",")]
         return _range(0, int(text))

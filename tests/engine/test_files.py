@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from tiny import tiny_cells
 
-from rlsuite.engine import files
+from rlsuite.analysis import targets
+from rlsuite.engine import files, grid
 from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
@@ -231,3 +232,12 @@ def test_a_users_text_may_begin_with_a_mark(tmp_path: Path) -> None:
     assert files.user_text(tmp_path / "x") == "a = 1"
     (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert files.read_json(tmp_path / "x.json") == {"a": 1}
+    lines = '[[run]]\nagent = "ppo"\nenv = "CartPole-v1"\ntotal_steps = 4096\n'
+    (tmp_path / "grid.toml").write_text(lines, encoding="utf-8-sig")
+    assert grid.read(tmp_path / "grid.toml")[1][0].envs == ["CartPole-v1"]
+    lines = "env,series,value,source\nCartPole-v1,PPO,500,a paper\n"
+    (tmp_path / "targets.csv").write_text(lines, encoding="utf-8-sig")
+    assert [target.env for target in targets.read(tmp_path / "targets.csv")] == ["CartPole-v1"]
+    (tmp_path / "targets.csv").write_text(lines, encoding="utf-16")
+    with pytest.raises(UsageError, match=r"targets\.csv is no UTF-8 text"):
+        targets.read(tmp_path / "targets.csv")
