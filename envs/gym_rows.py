@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlsuite.envs.datasets.recording import GOAL_PARTS
 from rlsuite.errors import UsageError, nearest
 from rlsuite.registry import EnvRow, Space
 
@@ -53,13 +54,28 @@ def build(env_id: str, **options: Any) -> gymnasium.Env:
     """
     name = env_id.removeprefix(PREFIX)
     try:
-        return gymnasium.make(name, **options)
+        return joined(gymnasium.make(name, **options))
     except gymnasium.error.DependencyNotInstalled as e:
         raise UsageError(f"{env_id} needs a package that is missing: {_line(e)}") from None
     except gymnasium.error.UnregisteredEnv:
         raise UsageError(f"no environment {env_id!r}: {nearest(env_id, known())}") from None
     except (gymnasium.error.Error, ImportError) as e:
         raise UsageError(f"Gymnasium cannot make {name!r}: {_line(e)}") from None
+
+
+def joined(env: gymnasium.Env) -> gymnasium.Env:
+    """Observations of a task with a goal (three vectors) as one, as Minari's are read."""
+    space = env.observation_space
+    if not isinstance(space, spaces.Dict) or set(space.spaces) != set(GOAL_PARTS):
+        return env
+    boxes = [b for b in map(space.spaces.get, GOAL_PARTS) if isinstance(b, spaces.Box)]
+    if len(boxes) < len(GOAL_PARTS) or any(len(box.shape) != 1 for box in boxes):
+        return env
+    bounds = [np.concatenate([getattr(box, end) for box in boxes]) for end in ("low", "high")]
+    one = spaces.Box(bounds[0], bounds[1], dtype=np.float64)
+    return gymnasium.wrappers.TransformObservation(
+        env, lambda obs: np.concatenate([obs[name] for name in GOAL_PARTS]), one
+    )
 
 
 def known() -> Iterable[str]:

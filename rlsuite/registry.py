@@ -142,7 +142,8 @@ class DataKind:
     """A kind of data that cells refer to.
 
     `module` has `resolve(spec)`, `load(ref, env)` and `shapes(env)`, and may have
-    `usual_score(env_id, family)`; `tools` is what the command line does with such data.
+    `usual_score(env_id, family)` and `check(ref, env_row)`; `tools` is what the command line does
+    with such data.
     """
 
     kind: str

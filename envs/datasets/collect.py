@@ -115,7 +115,7 @@ def check_target(target: Path, env: str) -> None:
     """
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
-    if target.suffix in formats.ENDINGS:
+    if target.suffix.lower() in formats.ENDINGS:
         folder = target.with_suffix("")
         raise UsageError(
             f"{target} ends in {target.suffix}, and a recording is a folder: record {folder}, then "

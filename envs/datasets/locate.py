@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rlsuite import registry
 from rlsuite.engine.environment import home_folder
+from rlsuite.envs.datasets.origin import plain
 from rlsuite.errors import UsageError, nearest
 from rlsuite.registry import DatasetRow
 
@@ -38,9 +39,10 @@ def find(spec: str) -> tuple[Path, DatasetRow | None]:
     folder = os.environ.get(FOLDER)
     if folder and (kept := Path(folder) / path).exists():
         return kept.absolute(), _row_of_file(kept)
-    minari = _minari_folder() / spec
-    if (minari / "data" / "metadata.json").exists():
-        return minari / "data", None
+    minari = _minari_folder() / spec / "data"
+    # Minari before 0.5 had no metadata.json; its reader says so.
+    if any((minari / name).exists() for name in ("metadata.json", "main_data.hdf5")):
+        return minari, None
     raise UsageError(_nowhere(spec, path))
 
 
@@ -79,8 +81,8 @@ def _named(row: DatasetRow) -> Path:
             f"and name that by --dataset-dir or {FOLDER}"
         )
     for name in (*row.files, row.name):
-        if (Path(folder) / name).exists():
-            return (Path(folder) / name).absolute()
+        if (found := _called(Path(folder) / name)) is not None:
+            return found.absolute()
     present = [p.name for p in Path(folder).iterdir()] if Path(folder).is_dir() else []
     hint = nearest(row.files[0], present) if present else "there is nothing in it"
     raise UsageError(f"no {row.files[0]} for dataset {row.name} in {folder}: {hint}")
@@ -89,9 +91,17 @@ def _named(row: DatasetRow) -> Path:
 def _row_of_file(path: Path) -> DatasetRow | None:
     """A file that is called as D4RL calls it is taken for it."""
     for row in registry.datasets().values():
-        if path.name in row.files:
+        if plain(path.name) in row.files:
             return row
     return None
+
+
+def _called(path: Path) -> Path | None:
+    """The path if it is there, or the one whose ending is written in other letters."""
+    if path.exists():
+        return path
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return next((other for other in beside if plain(other.name) == path.name), None)
 
 
 def _minari_folder() -> Path:

@@ -14,6 +14,9 @@ from jaxtyping import Bool, Float, Int, Num
 from rlsuite.errors import UsageError, nearest
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
+# What the observations of tasks with a goal (PointMaze, AntMaze, Fetch) are made of, in the order
+# in which they become one vector, here and in `rlsuite.envs.gym_rows`.
+GOAL_PARTS = ("observation", "achieved_goal", "desired_goal")
 KNOWN = (*REQUIRED, "timeouts", "next_observations", "next_obs_valid", "midway")
 
 

@@ -22,8 +22,8 @@ usual_score = origin.usual_score
 DEFAULT_LIMIT = 1000
 
 
-# (path, content) of what was found fit to learn from: a grid names one file many times.
-_SOUND: set[tuple[str, str]] = set()
+# (path, content, environment) of what was found fit to learn from: a grid names a file many times.
+_SOUND: set[tuple[str, str, str]] = set()
 
 
 def resolve(spec: str) -> DataRef:
@@ -37,14 +37,29 @@ def resolve(spec: str) -> DataRef:
     """
     path, row = locate.find(spec)
     content = formats.fingerprint(path)
-    if (str(path), content) in _SOUND:
-        return _reference(spec, path, row, formats.read_header(path), content)
-    rec = formats.read(path)
-    ref = _reference(spec, path, row, rec.header, content)
-    env = env_row(ref)
-    checks.refuse_unfit(path, timed(rec, (env.time_limit if env else None) or DEFAULT_LIMIT), env)
-    _SOUND.add((str(path), content))
+    known = any(found[:2] == (str(path), content) for found in _SOUND)
+    rec = None if known else formats.read(path)
+    ref = _reference(spec, path, row, rec.header if rec else formats.read_header(path), content)
+    _judge(path, content, env_row(ref), rec)
     return ref
+
+
+def check(ref: DataRef, env: EnvRow) -> None:
+    """Refuse data that `load` would refuse for an environment that was named: `resolve` has judged
+    it for the one that it says itself.
+
+    Raises:
+      UsageError: actions outside the environment's box.
+    """
+    _judge(locate.find(ref.spec)[0], ref.hash, env)
+
+
+def _judge(path: Path, content: str, env: EnvRow | None, rec: Recording | None = None) -> None:
+    if (found := (str(path), content, env.id if env else "")) in _SOUND:
+        return
+    limit = (env.time_limit if env else None) or DEFAULT_LIMIT
+    checks.refuse_unfit(path, timed(rec or formats.read(path), limit), env)
+    _SOUND.add(found)
 
 
 def env_row(ref: DataRef) -> EnvRow | None:

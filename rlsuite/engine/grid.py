@@ -164,7 +164,10 @@ def parse_seeds(value: Any) -> list[int]:
                     f"seeds {text!r} are none, they run from the first to before the second: "
                     f"did you mean '{min(low, high)}:{max(low, high + 1)}'?"
                 )
-            return _range(check_seed(low), check_seed(high - 1) + 1)
+            seeds = _range(low, high)
+            check_seed(seeds[0])
+            check_seed(seeds[-1])
+            return seeds
         if "," in text:
             return [int(part) for part in text.split(",")]
         return _range(0, int(text))

@@ -15,7 +15,16 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.config import check_seeds, coerce, fields
 from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
-from rlsuite.engine.data import DataRef, check_families, check_fit, check_names, check_need, resolve
+from rlsuite.engine.data import (
+    DataRef,
+    check_families,
+    check_fit,
+    check_names,
+    check_need,
+    is_here,
+    no_home,
+    resolve,
+)
 from rlsuite.engine.outline import at_home, check_home, outline
 from rlsuite.errors import UsageError, nearest
 
@@ -163,8 +172,8 @@ def _tasks(
     for spec in request.datasets:
         check_home(spec, bool(request.envs))
         data = find(row.data, spec)
-        if not (request.envs or data.env):
-            raise UsageError(f"dataset {data.name} does not say its environment: name it by --env")
+        if not (request.envs or is_here(data.env)):
+            raise UsageError(no_home(data))
         yield from ((env_id, at_home(data, env_id)) for env_id in request.envs or [data.env])
 
 
