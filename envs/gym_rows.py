@@ -71,8 +71,8 @@ def joined(env: gymnasium.Env) -> gymnasium.Env:
     boxes = [b for b in map(space.spaces.get, GOAL_PARTS) if isinstance(b, spaces.Box)]
     if len(boxes) < len(GOAL_PARTS) or any(len(box.shape) != 1 for box in boxes):
         return env
-    bounds = [np.concatenate([getattr(box, end) for box in boxes]) for end in ("low", "high")]
-    one = spaces.Box(bounds[0], bounds[1], dtype=np.float64)
+    low, high = (np.concatenate([getattr(box, end) for box in boxes]) for end in ("low", "high"))
+    one = spaces.Box(low, high, dtype=low.dtype)  # pyright: ignore[reportArgumentType]
     return gymnasium.wrappers.TransformObservation(
         env, lambda obs: np.concatenate([obs[name] for name in GOAL_PARTS]), one
     )
