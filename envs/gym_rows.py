@@ -86,7 +86,8 @@ def known() -> Iterable[str]:
 def encoded(space: spaces.Space, env_id: str) -> spaces.Box:
     """The Box that agents see: Discrete observations become one-hot, numbers float32.
 
-    Images keep their bytes: a replay of them would be four times as large.
+    Images, bytes of 0 to 255 on two axes or more, keep them: a replay of floats would be four times
+    as large. Networks divide them by 255 (`rlsuite.networks.as_floats`).
 
     Raises:
       UsageError: another kind of space.
@@ -95,7 +96,9 @@ def encoded(space: spaces.Space, env_id: str) -> spaces.Box:
         return spaces.Box(0.0, 1.0, (int(space.n),), np.float32)
     if not isinstance(space, spaces.Box):
         raise UsageError(_unsupported(env_id, "observations", space))
-    dtype = np.uint8 if space.dtype == np.uint8 else np.float32
+    image = space.dtype == np.uint8 and len(space.shape) > 1
+    image = image and bool((space.low == 0).all() and (space.high == 255).all())
+    dtype = np.uint8 if image else np.float32
     with np.errstate(over="ignore"):
         # float64's largest number, some environments' infinity, overflows to the real one.
         return spaces.Box(space.low.astype(dtype), space.high.astype(dtype), space.shape, dtype)

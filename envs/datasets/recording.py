@@ -59,12 +59,12 @@ class Recording:
     """
 
     header: Header
-    obs: Float[np.ndarray, "n *o"]
+    obs: Num[np.ndarray, "n *o"]
     action: Num[np.ndarray, "n *a"]
     reward: Float[np.ndarray, " n"]
     terminated: Bool[np.ndarray, " n"]
     truncated: Bool[np.ndarray, " n"]
-    next_obs: Float[np.ndarray, "n *o"] | None = None
+    next_obs: Num[np.ndarray, "n *o"] | None = None
     next_known: Bool[np.ndarray, " n"] | None = None
     midway: Bool[np.ndarray, " n"] | None = None
     timed: bool = True

@@ -137,9 +137,35 @@ def load(ref: DataRef, env: Any) -> Any:
     checks.refuse_bad_values(path, rec)
     checks.refuse_nothing(path, rec)
     action = checks.scaled_actions(path, rec, env.action_space)
-    rec = dataclasses.replace(rec, action=action)
+    rec = dataclasses.replace(as_seen(path, rec, env.observation_space), action=action)
     data = view.dataset(rec, env.time_limit or DEFAULT_LIMIT)
     return jax.tree.map(jnp.asarray, data)
+
+
+def as_seen(path: Path, rec: Recording, space: Any) -> Recording:
+    """With observations of the environment's own type: images are bytes again, which networks
+    divide by 255 when they learn as when they act.
+
+    Raises:
+      UsageError: they are no bytes.
+    """
+    if not is_image(space):
+        return rec
+    columns: dict[str, Any] = {"obs": rec.obs, "next_obs": rec.next_obs}
+    for name, column in columns.items():
+        if column is not None:
+            columns[name] = column.astype(np.uint8)
+            if (columns[name] != column).any():
+                raise UsageError(
+                    f"{path} has observations that are no whole numbers of 0 to 255, and the "
+                    "environment's are images of such"
+                )
+    return dataclasses.replace(rec, **columns)
+
+
+def is_image(space: Any) -> bool:
+    """Whether observations are bytes on two axes or more."""
+    return space.dtype == np.uint8 and len(space.shape) > 1
 
 
 def shapes(env: Any) -> Any:
@@ -152,7 +178,8 @@ def shapes(env: Any) -> Any:
     n, discrete = 2, hasattr(env.action_space, "n")
     size = () if discrete else env.action_space.shape
     action = np.zeros((n, *size), np.int32 if discrete else np.float32)
-    obs, zeros = np.zeros((n, *env.observation_space.shape), np.float32), np.zeros(n, np.float32)
+    seen = np.uint8 if is_image(env.observation_space) else np.float32
+    obs, zeros = np.zeros((n, *env.observation_space.shape), seen), np.zeros(n, np.float32)
     said = Header("npz", n, env.observation_space.shape, size, discrete)
     rec = Recording(said, obs, action, zeros, zeros > 0, zeros > 0, obs, zeros == 0)
     return jax.eval_shape(lambda: jax.tree.map(jax.numpy.asarray, view.dataset(rec, n)))

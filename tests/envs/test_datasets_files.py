@@ -234,11 +234,12 @@ def with_goals(folder: Path, sizes: dict[str, int] = SIZES) -> Path:
     path.write_text(json.dumps(meta), encoding="utf-8")
     with h5py.File(folder / "main_data.hdf5", "a") as file:
         for k, name in enumerate(file):
-            del file[name]["observations"]
+            group: Any = file[name]
+            steps = np.arange(len(group["rewards"]) + 1.0)[:, None]
+            del group["observations"]
             for j, (part, size) in enumerate(sizes.items()):
-                rows = len(file[name]["rewards"]) + 1
-                value = 100 * k + 10 * j + np.arange(rows)[:, None] + np.zeros(size)
-                file[name].create_dataset(f"observations/{part}", data=value)
+                value = 100 * k + 10 * j + steps + np.zeros(size)
+                group.create_dataset(f"observations/{part}", data=value)
     return folder
 
 
