@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlsuite.envs.datasets.recording import GOAL_PARTS
 from rlsuite.errors import UsageError, nearest
 from rlsuite.registry import EnvRow, Space
 
@@ -53,13 +54,28 @@ def build(env_id: str, **options: Any) -> gymnasium.Env:
     """
     name = env_id.removeprefix(PREFIX)
     try:
-        return gymnasium.make(name, **options)
+        return joined(gymnasium.make(name, **options))
     except gymnasium.error.DependencyNotInstalled as e:
         raise UsageError(f"{env_id} needs a package that is missing: {_line(e)}") from None
     except gymnasium.error.UnregisteredEnv:
         raise UsageError(f"no environment {env_id!r}: {nearest(env_id, known())}") from None
     except (gymnasium.error.Error, ImportError) as e:
         raise UsageError(f"Gymnasium cannot make {name!r}: {_line(e)}") from None
+
+
+def joined(env: gymnasium.Env) -> gymnasium.Env:
+    """Observations of a task with a goal (three vectors) as one, as Minari's are read."""
+    space = env.observation_space
+    if not isinstance(space, spaces.Dict) or set(space.spaces) != set(GOAL_PARTS):
+        return env
+    boxes = [b for b in map(space.spaces.get, GOAL_PARTS) if isinstance(b, spaces.Box)]
+    if len(boxes) < len(GOAL_PARTS) or any(len(box.shape) != 1 for box in boxes):
+        return env
+    low, high = (np.concatenate([getattr(box, end) for box in boxes]) for end in ("low", "high"))
+    one = spaces.Box(low, high, dtype=low.dtype)  # pyright: ignore[reportArgumentType]
+    return gymnasium.wrappers.TransformObservation(
+        env, lambda obs: np.concatenate([obs[name] for name in GOAL_PARTS]), one
+    )
 
 
 def known() -> Iterable[str]:
@@ -70,7 +86,8 @@ def known() -> Iterable[str]:
 def encoded(space: spaces.Space, env_id: str) -> spaces.Box:
     """The Box that agents see: Discrete observations become one-hot, numbers float32.
 
-    Images keep their bytes: a replay of them would be four times as large.
+    Images, bytes of 0 to 255 on two axes or more, keep them: a replay of floats would be four times
+    as large. Networks divide them by 255 (`rlsuite.networks.as_floats`).
 
     Raises:
       UsageError: another kind of space.
@@ -79,7 +96,9 @@ def encoded(space: spaces.Space, env_id: str) -> spaces.Box:
         return spaces.Box(0.0, 1.0, (int(space.n),), np.float32)
     if not isinstance(space, spaces.Box):
         raise UsageError(_unsupported(env_id, "observations", space))
-    dtype = np.uint8 if space.dtype == np.uint8 else np.float32
+    image = space.dtype == np.uint8 and len(space.shape) > 1
+    image = image and bool((space.low == 0).all() and (space.high == 255).all())
+    dtype = np.uint8 if image else np.float32
     with np.errstate(over="ignore"):
         # float64's largest number, some environments' infinity, overflows to the real one.
         return spaces.Box(space.low.astype(dtype), space.high.astype(dtype), space.shape, dtype)

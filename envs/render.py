@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from jaxtyping import Array, PRNGKeyArray
 from PIL import Image
 
 from rlsuite import registry
+from rlsuite.engine import files
 from rlsuite.envs.drawing import LONGER_SIDE, drawer, gymnasium_renderer, picture
 from rlsuite.envs.gym_adapter import GymEnv, decode, encode
 from rlsuite.errors import UsageError
@@ -129,7 +131,9 @@ def record(
     total, length = _play(stage, agent, policy, key, chosen, limit, show)
     # A GIF counts in hundredths of a second, and players distrust less than two.
     duration = 10 * max(2, round(100 / fps))
-    frames[0].save(target, save_all=True, append_images=frames[1:], duration=duration, loop=0)
+    more = {"append_images": frames[1:], "duration": duration, "loop": 0}
+    with files.aside(target) as place:
+        frames[0].save(place, format="GIF", save_all=True, **more)
     return {"return": total, "length": length, "frames": len(frames)}
 
 
@@ -173,7 +177,11 @@ def _writable(path: Path) -> Path:
         raise UsageError(f"a video is written as GIF: call it {path.with_suffix('.gif').name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
     except OSError as e:
         raise UsageError(f"cannot write {path}: {e.strerror}") from None
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}: permission denied")
+    files.remove_strays(path.parent, of=path.name)
     return path

@@ -19,7 +19,7 @@ import functools
 import math
 import operator
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from rlsuite.errors import UsageError, nearest
@@ -257,3 +257,39 @@ def _parse_scalar(info: FieldInfo, kind: Any, text: str) -> Any:
         return float(text) if kind is float else int(text.replace("_", "")) if kind is int else text
     except ValueError:
         raise UsageError(f"agent.{info.name} must be {_article(kind)}, not {text!r}") from None
+
+
+# A key is made of 32 bits, the sign left out.
+SEED_LIMIT = 2**31
+
+
+def check_seed(value: Any, called: str = "a seed") -> int:
+    """A seed as a plain number; numpy's integers are numbers too.
+
+    Raises:
+      UsageError: it is no whole number from 0 to below 2**31, or a truth value.
+    """
+    try:
+        seed = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        seed = -1
+    if not 0 <= seed < SEED_LIMIT:
+        raise UsageError(
+            f"{called} must be a whole number of at least 0 and below 2**31 ({SEED_LIMIT}), "
+            f"not {value!r}"
+        )
+    return seed
+
+
+def check_seeds(seeds: Any) -> list[int]:
+    """Seeds as plain numbers: of a number as many from 0 on, else each by itself.
+
+    Raises:
+      UsageError: there are none, or one is none.
+    """
+    if not isinstance(seeds, Iterable):
+        seeds = range(check_seed(seeds, "seeds"))
+    found = [check_seed(seed) for seed in seeds]
+    if not found:
+        raise UsageError("seeds must be at least 1")
+    return found

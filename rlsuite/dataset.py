@@ -20,7 +20,8 @@ class Rows(NamedTuple):
     """Transitions; every leaf has the same leading axis.
 
     Attributes:
-      obs, next_obs: float32 [n, ...]. After a true terminal `next_obs` means nothing.
+      obs, next_obs: float32 [n, ...], or uint8 where the environment's observations are images.
+        After a true terminal `next_obs` means nothing.
       action: float32 [n, a] in [-1, 1] of the box, or int32 [n].
       reward: float32 [n], as recorded.
       terminated: the future is worth nothing. Never a time limit.
@@ -30,12 +31,12 @@ class Rows(NamedTuple):
       episode: int32 [n], the number of the episode the row belongs to.
     """
 
-    obs: Float[Array, "n *o"]
+    obs: Num[Array, "n *o"]
     action: Num[Array, "n *a"]
     reward: Float[Array, " n"]
     terminated: Bool[Array, " n"]
     truncated: Bool[Array, " n"]
-    next_obs: Float[Array, "n *o"]
+    next_obs: Num[Array, "n *o"]
     next_action: Num[Array, "n *a"]
     next_valid: Bool[Array, " n"]
     episode: Int[Array, " n"]

@@ -15,15 +15,21 @@ Counter = int | Int[Array, ""]
 
 
 class Purpose(IntEnum):
-    """What a stream is for. Values are part of the saved results: never renumber."""
+    """What a stream is for. Values are part of the saved results: never renumber.
+
+    One purpose, one stream: an agent that fills a replay and learns from a dataset too draws both
+    from the same key and counters. DATA is the former's first steps; before DATASET was added, rows
+    of a dataset were drawn from it as well.
+    """
 
     INIT = 0
     RESET = 1
     COLLECT = 2
     LEARN = 3
     EVALUATE = 4
-    DATA = 5
+    DATA = 5  # the steps that fill a replay before the first update
     RULE = 6
+    DATASET = 7  # which rows of a dataset are drawn
 
 
 class Namespace(IntEnum):

@@ -18,13 +18,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rlsuite import keys, metrics, registry
+from rlsuite.config import check_seeds
 from rlsuite.engine import files, tree
 from rlsuite.engine.cells import executed_budget
 from rlsuite.engine.data import check_fit, resolve, shapes
 from rlsuite.engine.data import load as load_data
 from rlsuite.engine.program import Program, context, evaluation_key
 from rlsuite.engine.runner import boundaries
-from rlsuite.errors import UsageError
 from rlsuite.types import Agent, Environment, Mode, PolicyParams
 
 
@@ -69,9 +69,7 @@ def train(
     Raises:
       UsageError: a budget below one iteration, or no seeds.
     """
-    chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not chosen:
-        raise UsageError("seeds must be at least 1")
+    chosen = check_seeds(seeds)
     iterations, _ = executed_budget(agent.config, total_steps)
     program = Program(agent, episodes, mode)
     if data is not None:

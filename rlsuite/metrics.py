@@ -2,16 +2,22 @@
 
 A step returns a dict of `Mean`, `Last`, `Min` or `Max`. The kinds are fixed when the step is
 traced, so a driver can start from `empty` and `merge` without knowing what the numbers mean: an
-interval of any length costs the same few scalars.
+interval of any length costs the same few scalars. What an interval did not measure (no episode
+ended, an update that is not made every time) has no number and writes no row; a number that is not
+finite ends the run.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Num
+
+# Not None, which may stand in a tree of axes or of shapes.
+_ALWAYS: Any = object()
+_T = TypeVar("_T", bound="Value")
 
 
 class Mean(NamedTuple):
@@ -21,22 +27,39 @@ class Mean(NamedTuple):
     count: Float[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
-class Last(NamedTuple):
+class Value(NamedTuple):
+    """A number, and whether the interval had one: `given` is False where nothing was measured."""
+
+    value: Float[Array, ""]
+    given: Bool[Array, ""]
+
+
+class _Given(Value):
+    __slots__ = ()
+
+    def __new__(cls: type[_T], value: Any, given: Any = _ALWAYS) -> _T:
+        """`given` is left out where the number is always there."""
+        if given is _ALWAYS:
+            given = jnp.ones(jnp.shape(value), bool)
+        return Value.__new__(cls, value, given)
+
+
+class Last(_Given):
     """The newest value."""
 
-    value: Float[Array, ""]
+    __slots__ = ()
 
 
-class Min(NamedTuple):
+class Min(_Given):
     """The smallest value."""
 
-    value: Float[Array, ""]
+    __slots__ = ()
 
 
-class Max(NamedTuple):
+class Max(_Given):
     """The largest value."""
 
-    value: Float[Array, ""]
+    __slots__ = ()
 
 
 Metric = Mean | Last | Min | Max
@@ -44,22 +67,37 @@ Metrics = dict[str, Metric]
 
 
 def mean(values: Num[Array, "*shape"], where: Bool[Array, "*shape"] | None = None) -> Mean:
-    """Mean of an array, or of its masked entries: fixed shapes, no boolean indexing."""
+    """Mean of an array, or of its masked entries: fixed shapes, no boolean indexing.
+
+    Raises:
+      ValueError: the mask has another shape.
+    """
     values = jnp.asarray(values, jnp.float32)
     if where is None:
         return Mean(values.sum(), jnp.float32(values.size))
+    if where.shape != values.shape:
+        raise ValueError(f"a mask of shape {where.shape} for values of shape {values.shape}")
     return Mean(jnp.where(where, values, 0.0).sum(), where.sum(dtype=jnp.float32))
 
 
 def empty(like: Metrics) -> Metrics:
     """The neutral element of `merge` for metrics of the given kinds."""
-    neutral = {Mean: 0.0, Last: jnp.nan, Min: jnp.inf, Max: -jnp.inf}
 
     def blank(metric: Metric) -> Metric:
-        value = neutral[type(metric)]
-        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, value, leaf.dtype), metric)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metric)
+        return zeros if isinstance(zeros, Mean) else zeros._replace(value=_neutral(zeros))
 
     return {name: blank(metric) for name, metric in like.items()}
+
+
+def _neutral(metric: Last | Min | Max) -> Array:
+    """What a value that was not given counts as."""
+    neutral = {Last: jnp.nan, Min: jnp.inf, Max: -jnp.inf}[type(metric)]
+    return jnp.full(metric.value.shape, neutral, metric.value.dtype)
+
+
+def _counted(metric: Last | Min | Max) -> Array:
+    return jnp.where(metric.given, metric.value, _neutral(metric))
 
 
 def merge(older: Metrics, newer: Metrics) -> Metrics:
@@ -72,11 +110,11 @@ def _merge(a: Metric, b: Metric) -> Metric:
         case Mean(), Mean():
             return Mean(a.sum + b.sum, a.count + b.count)
         case Min(), Min():
-            return Min(jnp.minimum(a.value, b.value))
+            return Min(jnp.minimum(_counted(a), _counted(b)), a.given | b.given)
         case Max(), Max():
-            return Max(jnp.maximum(a.value, b.value))
+            return Max(jnp.maximum(_counted(a), _counted(b)), a.given | b.given)
         case Last(), Last():
-            return b
+            return Last(jnp.where(b.given, b.value, a.value), a.given | b.given)
     raise TypeError(f"a metric changed its kind from {type(a).__name__} to {type(b).__name__}")
 
 
@@ -90,20 +128,23 @@ def _reduce(metric: Metric) -> Metric:
         case Mean():
             return Mean(metric.sum.sum(0), metric.count.sum(0))
         case Min():
-            return Min(metric.value.min(0))
+            return Min(_counted(metric).min(0), metric.given.any(0))
         case Max():
-            return Max(metric.value.max(0))
+            return Max(_counted(metric).max(0), metric.given.any(0))
         case Last():
-            return Last(metric.value[-1])
+            # The last that was given; the first, which is none, where there is none.
+            newest = (metric.given.shape[0] - 1 - jnp.argmax(metric.given[::-1], 0))[None]
+            value, given = (jnp.take_along_axis(leaf, newest, 0)[0] for leaf in metric)
+            return Last(value, given)
 
 
 def to_host(metrics: Metrics) -> dict[str, float]:
-    """Plain numbers for a row; a mean of nothing is left out."""
+    """Plain numbers for a row; what was not measured is left out."""
     out: dict[str, float] = {}
     for name, metric in jax.device_get(metrics).items():
         if isinstance(metric, Mean):
             if metric.count > 0:
                 out[name] = float(metric.sum / metric.count)
-        else:
+        elif metric.given:
             out[name] = float(metric.value)
     return out

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from rlsuite.dense import Dense
 from rlsuite.distributions import TanhGaussian
 from rlsuite.layer_norm import LayerNorm
+from rlsuite.networks import as_floats
 
 Init = Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"]
 Activation = Literal["relu", "tanh", "swish", "elu"]
@@ -139,8 +140,8 @@ class Shape:
 
 
 def flat(obs: Array, rank: int) -> Float[Array, "*b d"]:
-    """Observations of any rank as float vectors."""
-    return obs.astype(jnp.float32).reshape(*obs.shape[: obs.ndim - rank], -1)
+    """Observations of any rank as float vectors, see `networks.as_floats`."""
+    return as_floats(obs, rank).reshape(*obs.shape[: obs.ndim - rank], -1)
 
 
 def critic(shape: Shape, obs_shape: tuple[int, ...], action_size: int, out: int = 0) -> Net:

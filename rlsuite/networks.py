@@ -33,6 +33,20 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def as_floats(obs: Array, rank: int) -> Float[Array, "..."]:
+    """Observations as networks take them: images' bytes are divided by 255.
+
+    An image is of uint8 and has two axes or more. Everything else, MinAtar's planes of 0 and 1 and
+    what an agent has standardised too, is only cast.
+
+    Args:
+      obs: [*b, ...].
+      rank: axes of one observation.
+    """
+    floats = obs.astype(jnp.float32)
+    return floats / 255.0 if obs.dtype == jnp.uint8 and rank > 1 else floats
+
+
 class Output(NamedTuple):
     """What a network says of a batch of observations."""
 
@@ -152,7 +166,7 @@ class FeedForward(nn.Module):
         self.value = Dense(1, kernel_init=_kernel(s.init, 1.0))
 
     def __call__(self, obs: Array) -> Output:
-        x = obs.astype(jnp.float32)
+        x = as_floats(obs, self.obs_rank)
         if self.spec.kind == "cnn":
             actor_in, critic_in = self.actor_conv(x), self.critic_conv(x)
         else:
@@ -174,7 +188,7 @@ class Recurrent(nn.Module):
         self, carry: Array, obs: Array, is_first: Bool[Array, "*b"]
     ) -> tuple[Array, Output]:
         s = self.spec
-        x = obs.astype(jnp.float32)
+        x = as_floats(obs, self.obs_rank)
         x = x.reshape(*x.shape[: x.ndim - self.obs_rank], -1)
         carry = jnp.where(is_first[..., None], 0.0, carry)
         x = Torso((s.rnn_size,), "relu", s.init, name="embed")(x)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
 # Beyond this a float32 count stops resolving single batches; capping it turns the statistics into
 # a moving average over the last ten million samples instead of freezing them silently.
@@ -30,7 +30,7 @@ def init(shape: tuple[int, ...]) -> Moments:
     return Moments(jnp.zeros(shape), jnp.ones(shape), jnp.float32(1e-4))
 
 
-def update(moments: Moments, batch: Float[Array, "*batch"]) -> Moments:
+def update(moments: Moments, batch: Num[Array, "*batch"]) -> Moments:
     """Merge a batch whose trailing axes match the statistics (Chan et al., 1979).
 
     With d = mean_b - mean and n' = n + n_b: mean' = mean + d n_b/n',
@@ -47,7 +47,7 @@ def update(moments: Moments, batch: Float[Array, "*batch"]) -> Moments:
 
 
 def normalize(
-    moments: Moments, x: Float[Array, "*batch"], clip: float | Float[Array, ""]
+    moments: Moments, x: Num[Array, "*batch"], clip: float | Float[Array, ""]
 ) -> Float[Array, "*batch"]:
     """(x - mean) / sqrt(var + 1e-8), clipped to ±clip. Statistics are constants to gradients."""
     moments = jax.lax.stop_gradient(moments)

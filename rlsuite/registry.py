@@ -142,7 +142,8 @@ class DataKind:
     """A kind of data that cells refer to.
 
     `module` has `resolve(spec)`, `load(ref, env)` and `shapes(env)`, and may have
-    `usual_score(env_id, family)`; `tools` is what the command line does with such data.
+    `usual_score(env_id, family)` and `check(ref, env_row)`; `tools` is what the command line does
+    with such data.
     """
 
     kind: str
@@ -174,7 +175,7 @@ def _load(module: str, target: str) -> Any:
 
 @functools.cache
 def _presets(module: str, name: str) -> dict[str, dict[str, Any]]:
-    return tomllib.loads(resources.files(module).joinpath(name).read_text())
+    return tomllib.loads(resources.files(module).joinpath(name).read_text(encoding="utf-8-sig"))
 
 
 @functools.cache

@@ -60,7 +60,8 @@ class Environment(Protocol):
 
     Attributes:
       id: the registry's name.
-      observation_space, action_space: gymnasium spaces (Box, or Discrete for actions).
+      observation_space, action_space: gymnasium spaces (Box, or Discrete for actions). Observations
+        of uint8 with two axes or more are images: networks see them divided by 255.
       default_params: a pytree; may be traced, and batched by whoever maps over whole runs.
       time_limit: steps after which `truncated` is set, or None.
       resumable: False where the state lives outside the pytree (host simulators).

@@ -7,6 +7,7 @@ import pickle
 from dataclasses import FrozenInstanceError, dataclass, replace
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from rlsuite import config
@@ -151,3 +152,16 @@ def test_fields_describe_themselves():
         "rate": "float", "delay": "int", "width": "int", "hidden": "list of int",
         "anneal": "true | false", "kind": "one | two", "scale": "float",
     }  # fmt: skip
+
+
+def test_seeds_are_numbers_of_32_bits_without_the_sign():
+    assert config.check_seeds(np.arange(2, 4)) == [2, 3]
+    assert config.check_seeds(np.int64(2)) == config.check_seeds(2) == [0, 1]
+    assert [type(seed) for seed in config.check_seeds([np.uint8(7)])] == [int]
+    assert config.check_seeds([2**31 - 1]) == [2**31 - 1]
+    for bad in (2**31, -1, 1.0, True, np.bool_(True), "3", None, np.float32(1), np.int64(2**40)):
+        with pytest.raises(UsageError, match=r"a seed must be a whole number .* below 2\*\*31"):
+            config.check_seeds([0, bad])
+    for none in ([], 0, np.arange(0)):
+        with pytest.raises(UsageError, match="seeds must be at least 1"):
+            config.check_seeds(none)

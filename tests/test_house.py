@@ -66,7 +66,7 @@ def modules(*folders: str) -> list[Path]:
 @cache
 def parsed(path: Path) -> ast.Module:
     """The syntax tree."""
-    return ast.parse(path.read_text(), str(path))
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def name_of(path: Path) -> str:
@@ -175,7 +175,7 @@ def length(node: ast.FunctionDef) -> int:
 
 
 def test_files_are_short():
-    lengths = {name_of(p): len(p.read_text().splitlines()) for p in modules()}
+    lengths = {name_of(p): len(p.read_text(encoding="utf-8").splitlines()) for p in modules()}
     assert statistics.median(lengths.values()) < 150
 
 
@@ -191,6 +191,46 @@ def depth(node: ast.AST) -> int:
     """How deep functions are nested, this one included."""
     inner = max((depth(child) for child in ast.iter_child_nodes(node)), default=0)
     return inner + isinstance(node, ast.FunctionDef)
+
+
+def bare_texts(tree: ast.Module) -> Iterator[str]:
+    """Calls that read or write text in whatever encoding the machine is set to."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name, method = ast.unparse(node.func), ast.unparse(node.func).rpartition(".")[2]
+        named = any(keyword.arg in ("encoding", None) for keyword in node.keywords)
+        modes = [
+            word.value
+            for word in [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
+            if isinstance(word, ast.Constant) and re.fullmatch("[rwxabt+]{1,3}", str(word.value))
+        ]
+        opens = method in ("open", "fdopen") and name not in ("os.open", "Image.open")
+        # These are of bytes, unless they are told otherwise.
+        opens = opens or (method in ("TemporaryFile", "NamedTemporaryFile") and bool(modes))
+        text = opens and not any("b" in str(mode) for mode in modes)
+        if not named and (text or method in ("read_text", "write_text")):
+            yield f"line {node.lineno}: {name}"
+
+
+def test_every_text_is_read_and_written_in_a_named_encoding():
+    found = {str(p.relative_to(ROOT)): [*bare_texts(parsed(p))] for p in own_files(".py")}
+    assert len(found) > 200
+    assert not {path: lines for path, lines in found.items() if lines}
+
+
+@pytest.mark.parametrize(
+    ("code", "bare"),
+    [
+        ("open(p)", True), ("open(p, 'w')", True), ("p.open(mode='a')", True),
+        ("p.read_text()", True), ("p.write_text('rb')", True), ("NamedTemporaryFile('w+')", True),
+        ("open(p, 'rb')", False), ("p.open('wb')", False), ("open(p, encoding='utf-8')", False),
+        ("p.read_text(encoding='utf-8-sig')", False), ("TemporaryFile()", False),
+        ("os.open(p, os.O_RDONLY)", False),
+    ],
+)  # fmt: skip
+def test_bare_texts_are_told_from_others(code, bare):
+    assert bool([*bare_texts(ast.parse(code))]) == bare
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

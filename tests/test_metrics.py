@@ -51,6 +51,35 @@ def test_a_mean_of_nothing_is_left_out():
     assert metrics.to_host({"train/return": nothing, "x": Last(jnp.float32(1))}) == {"x": 1.0}
 
 
+@pytest.mark.parametrize("kind", [Last, Min, Max])
+def test_what_nobody_set_has_no_value_and_what_is_not_finite_has(kind):
+    unset = metrics.empty({"x": kind(jnp.float32(1))})
+    assert metrics.to_host(unset) == {}
+    assert metrics.to_host(metrics.merge(unset, unset)) == {}
+    for value in (math.nan, math.inf, -math.inf):
+        host = metrics.to_host(metrics.merge(unset, {"x": kind(jnp.float32(value))}))
+        assert not math.isfinite(host["x"])
+
+
+@pytest.mark.parametrize("kind", [Last, Min, Max])
+def test_an_interval_without_a_value_changes_nothing(kind):
+    """An update that is not made every time: what it would have been counts for nothing."""
+    some = {"x": kind(jnp.float32(3))}
+    for junk in (math.nan, -7.0, 7.0):
+        none = {"x": kind(jnp.float32(junk), jnp.bool_(False))}
+        assert metrics.to_host(metrics.merge(some, none)) == {"x": 3.0}
+        assert metrics.to_host(metrics.merge(none, some)) == {"x": 3.0}
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), some, none, none)
+        assert metrics.to_host(metrics.reduce(stacked)) == {"x": 3.0}
+        never = jax.tree.map(lambda *leaves: jnp.stack(leaves), none, none)
+        assert metrics.to_host(metrics.reduce(never)) == {}
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises((ValueError, TypeError)):
+        metrics.mean(jnp.ones((4, 1)), where=jnp.ones(4, bool))
+
+
 def test_nan_is_kept():
     assert math.isnan(metrics.to_host({"a": metrics.mean(jnp.array([1.0, math.nan]))})["a"])
 

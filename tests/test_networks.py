@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlsuite import networks
+from rlsuite import mlp, networks
 from rlsuite.distributions import Categorical, Gaussian, TanhGaussian
 from rlsuite.networks import Spec
 
@@ -201,3 +201,31 @@ def test_the_convolution_is_a_convolution():
     expected = jax.nn.relu(out + dense["bias"]).reshape(5, 8 * 8 * 16)
     np.testing.assert_allclose(module.apply(params, x), expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(module.apply(params, x[0]), expected[0], rtol=1e-5, atol=1e-5)
+
+
+PICTURE = spaces.Box(0, 255, (4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "gru"])
+def test_images_are_divided_by_255_and_other_numbers_are_not(kind):
+    net = make(Spec(kind=kind, hidden=(8,)), PICTURE, spaces.Discrete(3))
+    params = net.init(jax.random.key(0))
+    obs = jax.random.randint(jax.random.key(1), (5, 4, 4, 3), 0, 256).astype(jnp.uint8)
+    first = jnp.ones(5, bool)
+
+    def value(seen):
+        return net.apply(params, net.carry((5,)), seen, first)[0].value
+
+    np.testing.assert_array_equal(value(obs), value(obs.astype(jnp.float32) / 255))
+    # Of MinAtar's planes, standardised pictures and the like the numbers count.
+    planes = obs > 100
+    np.testing.assert_array_equal(value(planes), value(planes.astype(jnp.float32)))
+    floats = obs.astype(jnp.float32)
+    assert not np.allclose(value(floats), value(obs))
+
+
+def test_off_policy_networks_see_images_as_actor_critics_do():
+    obs = jnp.full((2, 4, 4, 3), 51, jnp.uint8)
+    np.testing.assert_allclose(mlp.flat(obs, 3), np.full((2, 48), 51 / 255), rtol=1e-6)
+    # A board of one axis, such as the memory of a game, is no picture.
+    np.testing.assert_array_equal(mlp.flat(obs[:, 0, 0], 1), np.full((2, 3), 51, np.float32))

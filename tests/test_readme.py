@@ -14,7 +14,7 @@ import pytest
 from rlsuite.engine.environment import worker_environment
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.md").read_text()
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -43,7 +43,7 @@ def test_the_library_script_runs(tmp_path: Path) -> None:
 
 def test_the_grid_file_is_valid(tmp_path: Path) -> None:
     (grid,) = blocks("toml")
-    (tmp_path / "grid.toml").write_text(grid)
+    (tmp_path / "grid.toml").write_text(grid, encoding="utf-8")
     done = run(["grid", "grid.toml", "--dry-run"], tmp_path)
     assert f"{2 * 3 * 2 * 32} runs in 2 programs" in done.stdout
 
@@ -65,7 +65,9 @@ def test_every_command_has_help_with_an_example(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("page", ["README.md", "results/README.md"])
 def test_what_a_page_points_at_exists(page: str) -> None:
     path = ROOT / page
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()) if link]
+    links = [
+        link for link in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")) if link
+    ]
     assert links
     missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert not missing

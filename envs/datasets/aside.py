@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from rlsuite.engine import files
 from rlsuite.errors import UsageError
 
 
@@ -26,12 +26,6 @@ def written_aside(path: Path) -> Iterator[Path]:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: permission denied")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield aside
-        os.replace(aside, path)
-    finally:
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        else:
-            aside.unlink(missing_ok=True)
+    files.remove_strays(path.parent, of=path.name)
+    with files.aside(path) as place:
+        yield place

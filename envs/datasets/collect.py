@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rlsuite import registry
+from rlsuite.config import check_seed
 from rlsuite.engine import files
 from rlsuite.envs.datasets import formats, minari_write, origin, parts
 from rlsuite.envs.datasets.recording import Header, Recording
@@ -47,12 +48,11 @@ class Collection:
     env_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 2), ("num_envs", 1), ("seed", 0)):
+        for name, least in (("steps", 2), ("num_envs", 1)):
             if getattr(self, name) < least:
                 flag = "--" + name.replace("_", "-")
                 raise UsageError(f"{flag} must be at least {least}, not {getattr(self, name)}")
-        if self.seed >= 2**31:
-            raise UsageError(f"--seed must be below 2**31, not {self.seed}")
+        check_seed(self.seed, "--seed")
         if self.mode not in ("greedy", "sample", "explore"):
             raise UsageError(f"--mode must be greedy, sample or explore, not {self.mode!r}")
 
@@ -115,7 +115,7 @@ def check_target(target: Path, env: str) -> None:
     """
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
-    if target.suffix in formats.ENDINGS:
+    if target.suffix.lower() in formats.ENDINGS:
         folder = target.with_suffix("")
         raise UsageError(
             f"{target} ends in {target.suffix}, and a recording is a folder: record {folder}, then "

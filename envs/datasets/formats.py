@@ -35,9 +35,10 @@ def layout_for(path: Path) -> str:
     """What a path that need not exist would be written as: by its ending, a folder without one."""
     if not path.suffix:
         return "minari"
-    if path.suffix not in ENDINGS:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
         raise UsageError(f"{path} ends in {path.suffix}, not .hdf5 or .npz, and is no folder")
-    return ENDINGS[path.suffix]
+    return ENDINGS[ending]
 
 
 def module(layout: str) -> ModuleType:

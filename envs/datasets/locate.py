@@ -7,11 +7,14 @@ folder, RLSUITE_DATASETS (`--dataset-dir`); Minari's ids in MINARI_DATASETS_PATH
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from pathlib import Path
 
 from rlsuite import registry
+from rlsuite.engine.environment import home_folder
+from rlsuite.envs.datasets.origin import plain
 from rlsuite.errors import UsageError, nearest
 from rlsuite.registry import DatasetRow
 
@@ -27,15 +30,19 @@ def find(spec: str) -> tuple[Path, DatasetRow | None]:
     known = registry.datasets()
     if spec in known:
         return _named(known[spec]), known[spec]
-    path = Path(spec).expanduser()
+    path = Path(spec)
+    # Without a home folder it is a name like any other.
+    with contextlib.suppress(RuntimeError):
+        path = path.expanduser()
     if path.exists():
         return path.absolute(), _row_of_file(path)
     folder = os.environ.get(FOLDER)
     if folder and (kept := Path(folder) / path).exists():
         return kept.absolute(), _row_of_file(kept)
-    minari = _minari_folder() / spec
-    if (minari / "data" / "metadata.json").exists():
-        return minari / "data", None
+    minari = _minari_folder() / spec / "data"
+    # Minari before 0.5 had no metadata.json; its reader says so.
+    if any((minari / name).exists() for name in ("metadata.json", "main_data.hdf5")):
+        return minari, None
     raise UsageError(_nowhere(spec, path))
 
 
@@ -74,8 +81,8 @@ def _named(row: DatasetRow) -> Path:
             f"and name that by --dataset-dir or {FOLDER}"
         )
     for name in (*row.files, row.name):
-        if (Path(folder) / name).exists():
-            return (Path(folder) / name).absolute()
+        if (found := _called(Path(folder) / name)) is not None:
+            return found.absolute()
     present = [p.name for p in Path(folder).iterdir()] if Path(folder).is_dir() else []
     hint = nearest(row.files[0], present) if present else "there is nothing in it"
     raise UsageError(f"no {row.files[0]} for dataset {row.name} in {folder}: {hint}")
@@ -84,14 +91,22 @@ def _named(row: DatasetRow) -> Path:
 def _row_of_file(path: Path) -> DatasetRow | None:
     """A file that is called as D4RL calls it is taken for it."""
     for row in registry.datasets().values():
-        if path.name in row.files:
+        if plain(path.name) in row.files:
             return row
     return None
 
 
+def _called(path: Path) -> Path | None:
+    """The path if it is there, or the one whose ending is written in other letters."""
+    if path.exists():
+        return path
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return next((other for other in beside if plain(other.name) == path.name), None)
+
+
 def _minari_folder() -> Path:
     explicit = os.environ.get("MINARI_DATASETS_PATH")
-    return Path(explicit) if explicit else Path.home() / ".minari" / "datasets"
+    return Path(explicit) if explicit else (home_folder() or Path()) / ".minari" / "datasets"
 
 
 def _minari_ids() -> set[str]:

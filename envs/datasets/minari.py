@@ -1,7 +1,8 @@
 """Minari's layout: a folder of metadata.json and main_data.hdf5. Needs no minari package.
 
 One group per episode with T + 1 observations and T of everything else, so that what every step led
-to is known. Flat Box observations and Box or Discrete actions.
+to is known. Flat Box observations and Box or Discrete actions; observations of tasks with a goal,
+three Boxes, are joined (`recording.GOAL_PARTS`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from rlsuite.envs.datasets.d4rl import opened
 from rlsuite.envs.datasets.damage import readable, score
 from rlsuite.envs.datasets.recording import (
+    GOAL_PARTS,
     Header,
     Recording,
     flags,
@@ -39,7 +41,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """
     path = folder / METADATA
     if not path.exists():
-        raise UsageError(f"{folder} is no Minari dataset: no {METADATA} in it")
+        raise UsageError(_older(folder) or f"{folder} is no Minari dataset: no {METADATA} in it")
     with readable(path, "JSON"):
         values = json.loads(path.read_bytes())
     if not isinstance(values, dict):
@@ -55,6 +57,8 @@ def read_header(folder: Path) -> Header:
     path, meta = folder / METADATA, read_metadata(folder)
     observation = _space(path, meta, "observation_space")
     action = _space(path, meta, "action_space")
+    if observation["type"] == "Dict":
+        observation = {"type": "Box", "shape": [sum(goal_parts(path, meta).values())]}
     if observation["type"] != "Box" or action["type"] not in ("Box", "Discrete"):
         kinds = f"{observation['type']} observations and {action['type']} actions"
         raise UsageError(f"{folder} has {kinds}: only Box, and Box or Discrete, can be read")
@@ -73,6 +77,24 @@ def read_header(folder: Path) -> Header:
         score=score(path, meta.get("ref_min_score"), meta.get("ref_max_score")),
         family=str(meta.get("rlsuite_family", "")),
         extra={k: meta[k] for k in ("dataset_id", "algorithm_name", "author") if k in meta},
+    )
+
+
+def _older(folder: Path) -> str:
+    """What is said of a folder that Minari wrote before 0.5, its metadata in the HDF5 file; "" of
+    any other."""
+    if not (folder / MAIN).exists():
+        return ""
+    with opened(folder / MAIN) as file:
+        said = str(file.attrs["minari_version"]) if "minari_version" in file.attrs else ""
+        if not said and "total_episodes" not in file.attrs:
+            return ""
+    wrote = f"Minari {said}" if said else "a Minari before 0.5"
+    return (
+        f"{folder} was written by {wrote}, which had no {METADATA}: only folders of Minari 0.5 and "
+        "later can be read. Download the dataset again with that (`minari download`), or load its "
+        "episodes with the Minari that wrote it and write them with "
+        "minari.create_dataset_from_buffers of 0.5"
     )
 
 
@@ -107,6 +129,30 @@ def _space(path: Path, meta: dict[str, Any], key: str) -> dict[str, Any]:
     return {**space, "shape": shape}
 
 
+def goal_parts(path: Path, meta: dict[str, Any]) -> dict[str, int]:
+    """Sizes of the parts that the observations of a task with a goal are joined of, in order;
+    nothing where observations are one Box.
+
+    Raises:
+      UsageError: they are of other parts.
+    """
+    space = _space(path, meta, "observation_space")
+    if space["type"] != "Dict":
+        return {}
+    parts = space.get("subspaces")
+    if not isinstance(parts, dict) or set(parts) != set(GOAL_PARTS):
+        names = ", ".join(map(str, parts)) if isinstance(parts, dict) else "nothing"
+        raise UsageError(
+            f"{path.parent} has Dict observations of {names}: only Box, or a Dict of "
+            f"{', '.join(GOAL_PARTS)} (joined in this order), can be read"
+        )
+    boxes = {name: _space(path, parts, name) for name in GOAL_PARTS}
+    for name, box in boxes.items():
+        if box["type"] != "Box" or len(box["shape"]) != 1:
+            raise UsageError(f"{path.parent}: {name!r} is no vector, it cannot be joined")
+    return {name: box["shape"][0] for name, box in boxes.items()}
+
+
 def _env(path: Path, meta: dict[str, Any]) -> str:
     """Gymnasium's id; "" where none is said."""
     key = next((key for key in ("env_spec", "eval_env_spec") if meta.get(key)), None)
@@ -124,13 +170,13 @@ def read(folder: Path) -> Recording:
     Raises:
       UsageError: damaged, episodes missing, wrong shapes.
     """
-    said = read_header(folder)
-    path = folder / MAIN
+    said, path = read_header(folder), folder / MAIN
+    goal = goal_parts(folder / METADATA, read_metadata(folder))
     with opened(path) as file:
         names = sorted((n for n in file if re.fullmatch(r"episode_\d+", n)), key=_number)
         if not names:
             raise UsageError(f"{path} holds no episodes")
-        episodes = [_episode(path, name, file.get(name), said) for name in names]
+        episodes = [_episode(path, name, file.get(name), said, goal) for name in names]
     found = sum(len(e["rewards"]) for e in episodes)
     if said.rows != found:
         raise UsageError(f"{folder} says it has {said.rows} steps and has {found}: it is damaged")
@@ -155,8 +201,10 @@ def _number(name: str) -> int:
     return int(name.rpartition("_")[2])
 
 
-def _episode(path: Path, name: str, group: Any, said: Header) -> dict[str, np.ndarray]:
-    out = _arrays(path, name, group, said)
+def _episode(
+    path: Path, name: str, group: Any, said: Header, goal: dict[str, int]
+) -> dict[str, np.ndarray]:
+    out = _arrays(path, name, group, said, goal)
     out["next"], out["observations"] = out["observations"][1:], out["observations"][:-1]
     out["midway"] = np.zeros(len(out["rewards"]), bool)
     out["midway"][:1] = bool(group.attrs.get(MIDWAY, False))
@@ -170,22 +218,31 @@ def _episode(path: Path, name: str, group: Any, said: Header) -> dict[str, np.nd
     return out
 
 
-def _arrays(path: Path, name: str, group: Any, said: Header) -> dict[str, np.ndarray]:
-    """The arrays of an episode, their shapes and types checked."""
+def _arrays(
+    path: Path, name: str, group: Any, said: Header, goal: dict[str, int]
+) -> dict[str, np.ndarray]:
+    """The arrays of an episode, their shapes and types checked, a goal's parts joined."""
+    parts = {f"observations/{part}": size for part, size in goal.items()}
+    keys = (*(key for key in _PARTS if not (goal and key == "observations")), *parts)
     found: dict[str, Any] = {}
     if isinstance(group, h5py.Group):
-        found = {key: group.get(key) for key in _PARTS}
-    for key in _PARTS:
+        found = {key: group.get(key) for key in keys}
+    for key in keys:
         if not isinstance(found.get(key), h5py.Dataset):
             raise UsageError(f"{path}: {name} has no {key!r}")
     steps = found["rewards"].shape[0] if found["rewards"].shape else 0
+    seen = {key: (size,) for key, size in parts.items()} or {"observations": said.observation}
     wanted = {
-        "observations": (steps + 1, *said.observation), "actions": (steps, *said.action),
-        "rewards": (steps,), "terminations": (steps,), "truncations": (steps,),
+        **{key: (steps + 1, *shape) for key, shape in seen.items()},
+        "actions": (steps, *said.action), "rewards": (steps,), "terminations": (steps,),
+        "truncations": (steps,),
     }  # fmt: skip
     for key, shape in wanted.items():
         if found[key].shape != shape:
             raise UsageError(f"{path}: {name} has {key!r} of shape {found[key].shape}, not {shape}")
         kinds = "iub" if key == "actions" and said.discrete else "fiub"
         refuse_other_type(f"{path}: {name}", key, found[key].dtype, kinds)
-    return {key: found[key][()] for key in _PARTS}
+    out = {key: found[key][()] for key in keys}
+    if goal:
+        out["observations"] = np.concatenate([out.pop(key) for key in parts], -1)
+    return out

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rlsuite import registry
+from rlsuite.config import check_seed
 from rlsuite.engine.data import DataRef, task
 from rlsuite.envs.datasets import formats, locate, origin
 from rlsuite.envs.datasets.convert import write
@@ -77,8 +78,7 @@ def mix(parts: Sequence[Part], target: Path, seed: int = 0) -> list[Taken]:
     layout = formats.layout_for(target)
     if target.exists():
         raise UsageError(f"{target} exists already: delete it or choose another name")
-    if not 0 <= seed < 2**31:
-        raise UsageError(f"--seed must be at least 0 and below 2**31, not {seed}")
+    check_seed(seed, "--seed")
     if not parts:
         raise UsageError("nothing to mix: name at least one dataset")
     refs = [refer(part.spec) for part in parts]

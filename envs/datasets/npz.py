@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite.engine.files import write_atomic
+from rlsuite.engine.files import remove_strays, write_atomic
 from rlsuite.envs.datasets.damage import readable, score
 from rlsuite.envs.datasets.recording import (
     KNOWN,
@@ -68,6 +68,7 @@ def read(path: Path) -> Recording:
 
 def write(path: Path, rec: Recording) -> None:
     """Equal recordings give equal bytes."""
+    remove_strays(path.parent, of=path.name)
     rec = completed(rec)
     columns: dict[str, Any] = {
         "observations": rec.obs, "actions": rec.action, "rewards": rec.reward,

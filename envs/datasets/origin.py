@@ -54,7 +54,7 @@ def refuse_borrowed_name(target: Path, family: str, env: str) -> None:
       UsageError: naming that dataset.
     """
     for row in registry.datasets().values():
-        if target.name not in {row.name, *(Path(file).name for file in row.files)}:
+        if plain(target.name) not in {row.name, *(Path(file).name for file in row.files)}:
             continue
         same_task = not (env and row.env) or task(env) == task(row.env)
         if family != row.family or not same_task:
@@ -78,6 +78,12 @@ def usual_score(env: str, family: str) -> tuple[float, float] | None:
     """D4RL's references where they mean something: not for Minari's sets, whose environments have
     other rewards (Gymnasium's v5), nor for other simulators."""
     return None if family == "minari" or env.endswith("-v5") else reference(task(env))
+
+
+def plain(name: str) -> str:
+    """A file's name with its ending in small letters: X.HDF5 is X.hdf5."""
+    ending = Path(name).suffix
+    return name.removesuffix(ending) + ending.lower()
 
 
 def suite_id(env: str) -> str:

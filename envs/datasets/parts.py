@@ -16,9 +16,7 @@ from rlsuite.engine import files
 from rlsuite.errors import UsageError
 
 ASKED = "asked.json"
-# Also what a kill leaves of a write (`files.write_atomic`).
-_WRITTEN = r"(asked\.json|\d{3,}-\d{9,}\.safetensors)"
-_OWN = re.compile(rf"{_WRITTEN}|\.{_WRITTEN}\.\d+\.tmp")
+_WRITTEN = re.compile(r"asked\.json|\d{3,}-\d{9,}\.safetensors")
 
 
 def beside(target: Path) -> Path:
@@ -38,13 +36,14 @@ def begin(parts: Path, identity: dict[str, Any]) -> None:
       UsageError: other settings were begun with, it holds something else, it cannot be written.
     """
     asked = parts / ASKED
+    files.remove_strays(parts)
     if asked.exists():
         if files.read_json(asked) != json.loads(json.dumps(identity)):
             raise UsageError(f"{parts} was begun with other settings: delete it, or give the same")
         return
     try:
         parts.mkdir(parents=True, exist_ok=True)
-        if foreign := sorted(p.name for p in parts.iterdir() if not _OWN.fullmatch(p.name)):
+        if foreign := sorted(p.name for p in parts.iterdir() if not _own(p.name)):
             raise UsageError(
                 f"{parts} holds {foreign[0]}, which is no recording's: move it away, or choose "
                 "another name"
@@ -57,7 +56,12 @@ def begin(parts: Path, identity: dict[str, Any]) -> None:
 def clear(parts: Path) -> None:
     """Delete what a recording wrote; the folder stays if anything else is in it."""
     for path in parts.iterdir():
-        if _OWN.fullmatch(path.name) and not path.is_dir():
+        if _own(path.name) and not path.is_dir():
             path.unlink()
     with contextlib.suppress(OSError):
         parts.rmdir()
+
+
+def _own(name: str) -> bool:
+    """Also what a kill leaves of a write."""
+    return _WRITTEN.fullmatch(files.is_temporary(name) or name) is not None

@@ -14,6 +14,9 @@ from jaxtyping import Bool, Float, Int, Num
 from rlsuite.errors import UsageError, nearest
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
+# What the observations of tasks with a goal (PointMaze, AntMaze, Fetch) are made of, in the order
+# in which they become one vector, here and in `rlsuite.envs.gym_rows`.
+GOAL_PARTS = ("observation", "achieved_goal", "desired_goal")
 KNOWN = (*REQUIRED, "timeouts", "next_observations", "next_obs_valid", "midway")
 
 
@@ -56,12 +59,12 @@ class Recording:
     """
 
     header: Header
-    obs: Float[np.ndarray, "n *o"]
+    obs: Num[np.ndarray, "n *o"]
     action: Num[np.ndarray, "n *a"]
     reward: Float[np.ndarray, " n"]
     terminated: Bool[np.ndarray, " n"]
     truncated: Bool[np.ndarray, " n"]
-    next_obs: Float[np.ndarray, "n *o"] | None = None
+    next_obs: Num[np.ndarray, "n *o"] | None = None
     next_known: Bool[np.ndarray, " n"] | None = None
     midway: Bool[np.ndarray, " n"] | None = None
     timed: bool = True

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rlsuite.engine import files
 from rlsuite.engine.environment import cache_folder, worker_environment
 from rlsuite.errors import UsageError
 
@@ -56,11 +57,12 @@ def recorded(recipe: dict[str, Any]) -> Path:
       UsageError: the cache cannot be written, or recording failed.
     """
     path = kept(recipe)
+    files.remove_strays(path.parent)
     if path.exists():
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115
+        lock = open(path.with_suffix(".lock"), "w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise UsageError(
             f"cannot keep {recipe['name']} in {path.parent} ({error.strerror}): set RLSUITE_CACHE"

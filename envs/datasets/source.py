@@ -22,8 +22,8 @@ usual_score = origin.usual_score
 DEFAULT_LIMIT = 1000
 
 
-# (path, content) of what was found fit to learn from: a grid names one file many times.
-_SOUND: set[tuple[str, str]] = set()
+# (path, content, environment) of what was found fit to learn from: a grid names a file many times.
+_SOUND: set[tuple[str, str, str]] = set()
 
 
 def resolve(spec: str) -> DataRef:
@@ -37,14 +37,29 @@ def resolve(spec: str) -> DataRef:
     """
     path, row = locate.find(spec)
     content = formats.fingerprint(path)
-    if (str(path), content) in _SOUND:
-        return _reference(spec, path, row, formats.read_header(path), content)
-    rec = formats.read(path)
-    ref = _reference(spec, path, row, rec.header, content)
-    env = env_row(ref)
-    checks.refuse_unfit(path, timed(rec, (env.time_limit if env else None) or DEFAULT_LIMIT), env)
-    _SOUND.add((str(path), content))
+    known = any(found[:2] == (str(path), content) for found in _SOUND)
+    rec = None if known else formats.read(path)
+    ref = _reference(spec, path, row, rec.header if rec else formats.read_header(path), content)
+    _judge(path, content, env_row(ref), rec)
     return ref
+
+
+def check(ref: DataRef, env: EnvRow) -> None:
+    """Refuse data that `load` would refuse for an environment that was named: `resolve` has judged
+    it for the one that it says itself.
+
+    Raises:
+      UsageError: actions outside the environment's box.
+    """
+    _judge(locate.find(ref.spec)[0], ref.hash, env)
+
+
+def _judge(path: Path, content: str, env: EnvRow | None, rec: Recording | None = None) -> None:
+    if (found := (str(path), content, env.id if env else "")) in _SOUND:
+        return
+    limit = (env.time_limit if env else None) or DEFAULT_LIMIT
+    checks.refuse_unfit(path, timed(rec or formats.read(path), limit), env)
+    _SOUND.add(found)
 
 
 def env_row(ref: DataRef) -> EnvRow | None:
@@ -122,9 +137,35 @@ def load(ref: DataRef, env: Any) -> Any:
     checks.refuse_bad_values(path, rec)
     checks.refuse_nothing(path, rec)
     action = checks.scaled_actions(path, rec, env.action_space)
-    rec = dataclasses.replace(rec, action=action)
+    rec = dataclasses.replace(as_seen(path, rec, env.observation_space), action=action)
     data = view.dataset(rec, env.time_limit or DEFAULT_LIMIT)
     return jax.tree.map(jnp.asarray, data)
+
+
+def as_seen(path: Path, rec: Recording, space: Any) -> Recording:
+    """With observations of the environment's own type: images are bytes again, which networks
+    divide by 255 when they learn as when they act.
+
+    Raises:
+      UsageError: they are no bytes.
+    """
+    if not is_image(space):
+        return rec
+    columns: dict[str, Any] = {"obs": rec.obs, "next_obs": rec.next_obs}
+    for name, column in columns.items():
+        if column is not None:
+            columns[name] = column.astype(np.uint8)
+            if (columns[name] != column).any():
+                raise UsageError(
+                    f"{path} has observations that are no whole numbers of 0 to 255, and the "
+                    "environment's are images of such"
+                )
+    return dataclasses.replace(rec, **columns)
+
+
+def is_image(space: Any) -> bool:
+    """Whether observations are bytes on two axes or more."""
+    return space.dtype == np.uint8 and len(space.shape) > 1
 
 
 def shapes(env: Any) -> Any:
@@ -137,7 +178,8 @@ def shapes(env: Any) -> Any:
     n, discrete = 2, hasattr(env.action_space, "n")
     size = () if discrete else env.action_space.shape
     action = np.zeros((n, *size), np.int32 if discrete else np.float32)
-    obs, zeros = np.zeros((n, *env.observation_space.shape), np.float32), np.zeros(n, np.float32)
+    seen = np.uint8 if is_image(env.observation_space) else np.float32
+    obs, zeros = np.zeros((n, *env.observation_space.shape), seen), np.zeros(n, np.float32)
     said = Header("npz", n, env.observation_space.shape, size, discrete)
     rec = Recording(said, obs, action, zeros, zeros > 0, zeros > 0, obs, zeros == 0)
     return jax.eval_shape(lambda: jax.tree.map(jax.numpy.asarray, view.dataset(rec, n)))

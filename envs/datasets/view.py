@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
 from rlsuite.dataset import Dataset, Rows, Stats
 from rlsuite.envs.datasets.recording import Recording
@@ -41,7 +41,7 @@ def known_rows(rec: Recording) -> Rows:
     return _rows(rec, keep, rec.next_obs[keep])
 
 
-def _rows(rec: Recording, keep: Int[np.ndarray, " n"], next_obs: Float[np.ndarray, "..."]) -> Rows:
+def _rows(rec: Recording, keep: Int[np.ndarray, " n"], next_obs: Num[np.ndarray, "..."]) -> Rows:
     number = np.cumsum(rec.ends) - rec.ends
     following = np.minimum(keep + 1, rec.header.rows - 1)
     columns: dict[str, Any] = dict(  # noqa: C408

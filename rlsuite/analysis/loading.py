@@ -48,10 +48,10 @@ def load(folder: Path) -> Frames:
 
 def compact(folder: Path, frames: Frames) -> None:
     """Write rows.parquet and cells.parquet beside the cells; they can be made again."""
+    files.remove_strays(folder)
     for name, table in zip(TABLES, (frames.rows, frames.cells), strict=True):
-        aside = folder / f".{name}.tmp"
-        table.write_parquet(aside)
-        aside.replace(folder / name)
+        with files.aside(folder / name) as place:
+            table.write_parquet(place)
 
 
 def _read(store: Store, cell: Cell) -> tuple[dict[str, np.ndarray], dict[str, Any], str]:

@@ -8,7 +8,6 @@ bare one. What is kept of a part is its run folder or, without states and polici
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
     for folder in folders:
         published = folder / "targets.csv"
         if published.exists() and not (into / "targets.csv").exists():
-            shutil.copyfile(published, into / "targets.csv")
+            files.write_atomic(into / "targets.csv", published.read_bytes())
 
 
 def finished(folders: Sequence[Path]) -> set[str]:

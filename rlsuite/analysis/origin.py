@@ -10,12 +10,13 @@ from typing import Any
 import polars as pl
 
 from rlsuite.analysis.frames import Frames
+from rlsuite.engine import files
 
 
 def write(frames: Frames, commands: Sequence[str], into: Path) -> None:
     """Write `provenance.json` of runs into the folder of their report."""
     text = json.dumps({"commands": [*commands], **summarize(frames)}, indent=1)
-    (into / "provenance.json").write_text(text + "\n")
+    files.write_utf8(into / "provenance.json", text + "\n")
 
 
 def summarize(frames: Frames) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rlsuite.analysis import published as published_module
 from rlsuite.analysis import targets as targets_module
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
+from rlsuite.engine import files
 from rlsuite.errors import UsageError
 
 
@@ -49,11 +50,11 @@ def write(
     metric = scores.return_metric(frames)
     scored = scores.final(frames, metric)
     summary = tables.summary(frames, metric)
-    summary.write_csv(out_dir / "summary.csv")
-    scored.drop("provenance", "error").write_csv(out_dir / "scores.csv")
+    files.write_utf8(out_dir / "summary.csv", summary.write_csv())
+    files.write_utf8(out_dir / "scores.csv", scored.drop("provenance", "error").write_csv())
     compared = published_module.table(frames, published)
     if not compared.is_empty():
-        compared.write_csv(out_dir / "published.csv")
+        files.write_utf8(out_dir / "published.csv", compared.write_csv())
 
     drawn = report_figures.draw(
         frames, scored, out_dir / "figures", published, compared, references
@@ -61,7 +62,7 @@ def write(
     sections = [report_tables.summary_section(summary, metric, compared), *drawn]
     sections += report_tables.closing_sections(frames)
     path = out_dir / "report.html"
-    path.write_text(html.page(title, report_tables.subtitle(frames), sections), encoding="utf-8")
+    files.write_utf8(path, html.page(title, report_tables.subtitle(frames), sections))
     return path
 
 
@@ -72,3 +73,4 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"cannot write the report to {folder}: {error.strerror}") from None
     if not os.access(folder, os.W_OK):
         raise UsageError(f"cannot write the report to {folder}: permission denied")
+    files.remove_strays(folder, folder / "figures")

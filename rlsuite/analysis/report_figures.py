@@ -13,6 +13,7 @@ from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.html import Section
 from rlsuite.analysis.scores import Samples
 from rlsuite.analysis.targets import Target
+from rlsuite.engine import files
 
 _MOST_HEAT_MAPS = 12
 _BAND = (
@@ -122,7 +123,7 @@ def _online_cost(frames: Frames, folder: Path, name: str) -> list[Section]:
     found = online.table(frames)
     if frames.step_name != "Gradient updates" or found["k"].n_unique() < 2:
         return []
-    found.write_csv(folder.parent / "online_cost.csv")
+    files.write_utf8(folder.parent / "online_cost.csv", found.write_csv())
     figure = figures.online_cost(found, name[0].lower() + name[1:])
     caption = (
         "Expected final score of the best of k policies, drawn with replacement from all that an "

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from rlsuite.engine import files
+
 P = ParamSpec("P")
 
 # Okabe and Ito (2008) in an order whose neighbours differ in lightness too, without the yellow,
@@ -123,8 +125,10 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
     path = folder / f"{name}.svg"
     with mpl.rc_context():
         mpl.rcParams.update(RC)  # pyright: ignore[reportCallIssue, reportArgumentType]
-        figure.savefig(folder / f"{name}.png", dpi=150)
-        figure.savefig(path, metadata={"Date": None})
+        with files.aside(folder / f"{name}.png") as place:
+            figure.savefig(place, format="png", dpi=150)
+        with files.aside(path) as place:
+            figure.savefig(place, format="svg", metadata={"Date": None})
     return path
 
 

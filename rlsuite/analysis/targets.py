@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlsuite.engine.files import user_text
 from rlsuite.errors import UsageError, nearest
 
 _COLUMNS = ("env", "series", "value", "source")
@@ -56,9 +57,11 @@ def read(path: Path) -> list[Target]:
       UsageError: no such file, or a column or a number is missing.
     """
     try:
-        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        lines = [line for line in user_text(path).splitlines() if not line.startswith("#")]
     except OSError as error:
         raise UsageError(f"cannot read targets {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no UTF-8 text ({error.reason}): save it as UTF-8") from None
     reader = csv.DictReader(lines)
     for column in _COLUMNS:
         if column not in (reader.fieldnames or ()):

@@ -65,7 +65,7 @@ class Crew:
         self.children = [self._spawn(i, command, env) for i, command in enumerate(commands)]
 
     def _spawn(self, index: int, command: Sequence[str], env: Mapping[str, str]) -> Child:
-        errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         popen = subprocess.Popen(
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             text=True,

@@ -16,7 +16,7 @@ from rlsuite.cli import common
 from rlsuite.cli.bench_options import check_belonging, check_out
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
-from rlsuite.engine import provenance
+from rlsuite.engine import files, provenance
 from rlsuite.engine.environment import cores, visible_gpus
 from rlsuite.errors import UsageError, nearest
 
@@ -115,7 +115,7 @@ def main(argv: Sequence[str]) -> int:
     if args.out is not None:
         found["software"] = provenance.software()
         found["command"] = provenance.portable(["rlsuite", "bench", *argv])
-        args.out.write_text(json.dumps(found, indent=1) + "\n")
+        files.write_utf8(args.out, json.dumps(found, indent=1) + "\n")
     return 0
 
 
@@ -275,7 +275,7 @@ def bench_accelerator(args: argparse.Namespace, console: Console) -> dict[str, A
         # What was found stays if the machine is taken away before the end.
         if args.out is not None:
             result = told(found) | {"command": ["rlsuite", "bench", "accelerator"]}
-            args.out.write_text(json.dumps(result, indent=1) + "\n")
+            write(args.out, result)
 
     found = accelerator.measure(wanted, args.seconds, console.print, keep)
     for shown in accelerator.table(found, accelerator.cases(args.tiny)):

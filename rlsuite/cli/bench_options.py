@@ -56,7 +56,7 @@ def check_out(out: Path) -> None:
 
 def _ours(path: Path) -> bool:
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_bytes())
     except ValueError:
         return False
     command = found.get("command") if isinstance(found, dict) else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rlsuite.cli.parser import Parser
+from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.environment import visible_gpus
 from rlsuite.errors import UsageError, nearest
@@ -108,7 +109,7 @@ def run_cells(
     check_checkpoints(store, cells)
     cells = store.prepare(cells, command)
     if targets is not None:
-        (folder / "targets.csv").write_bytes(targets.read_bytes())
+        files.write_atomic(folder / "targets.csv", targets.read_bytes())
     budgets = sorted({cell.total_steps for cell in cells})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
     units = " or ".join(sorted({UNITS[cell.budget_unit] for cell in cells}))

@@ -9,6 +9,7 @@ from typing import Any
 
 from rlsuite import registry
 from rlsuite.cli.parser import Parser, parse
+from rlsuite.config import check_seed
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cadence, check_actions
 from rlsuite.engine.environment import worker_environment
@@ -37,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parse(build_parser(), argv, agent_flags=False)
     Cadence(episodes=args.episodes, mode=args.mode)
+    check_seed(args.seed, "--seed")
     meta = files.read_meta(args.checkpoint)
     env_id = check_policy(meta, args.checkpoint, args.env)
     cell = meta["cell"]

@@ -100,9 +100,10 @@ def check_fit(ref: DataRef, env: registry.EnvRow, options: Mapping[str, Any]) ->
       UsageError: naming both, and the environment the data belongs to.
     """
     if ref.env and task(ref.env) != task(env.id):
-        raise UsageError(
-            f"dataset {ref.name} was recorded on {ref.env}, not on {env.id}: try --env {ref.env}"
-        )
+        where = f"dataset {ref.name} was recorded on {ref.env}"
+        if not is_here(ref.env):
+            raise UsageError(f"{where}, which the suite does not have, and not on {env.id}")
+        raise UsageError(f"{where}, not on {env.id}: try --env {ref.env}")
     if options:
         return
     action = ("discrete", ()) if ref.discrete else ("box", ref.action)
@@ -112,6 +113,34 @@ def check_fit(ref: DataRef, env: registry.EnvRow, options: Mapping[str, Any]) ->
             f"dataset {ref.name} has observations {ref.observation} and actions {kind}, "
             f"{env.id} has {env.observation.shape} and {env.action}: they do not fit"
         )
+    judge = getattr(registry.data_kind(ref.kind).load(), "check", None)
+    # What is not recorded yet has no values to judge.
+    if judge is not None and ref.hash:
+        judge(ref, env)
+
+
+def is_here(env_id: str) -> bool:
+    """Whether the suite can build an environment."""
+    try:
+        registry.env(env_id)
+    except UsageError:
+        return False
+    return True
+
+
+def no_home(ref: DataRef) -> str:
+    """What is said of data whose environment is not known or not here, where none is named."""
+    sizes = f"observations {ref.observation} and actions "
+    sizes += "that are indices" if ref.discrete else f"{ref.action}"
+    row = registry.datasets().get(ref.name)
+    if not ref.env and (row is None or row.env):
+        return f"dataset {ref.name} does not say its environment: name it by --env"
+    env = f"{ref.env}, which" if ref.env else "an environment that"
+    return (
+        f"dataset {ref.name} was recorded on {env} the suite does not have: `rlsuite dataset "
+        f"inspect` reads it; training needs an environment of another package by --env, with "
+        f"{sizes}"
+    )
 
 
 def check_need(row: registry.AgentRow, given: bool) -> None:

@@ -11,11 +11,16 @@ Without that one fusion they are right.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
+
+from rlsuite.errors import UsageError
 
 CPU_FLAGS = (
     "--xla_cpu_enable_concurrency_optimized_scheduler=false "
@@ -24,10 +29,48 @@ CPU_FLAGS = (
 
 
 def cache_folder() -> Path:
-    """Where compiled programs and recorded datasets are kept (RLSUITE_CACHE, XDG_CACHE_HOME)."""
+    """Where compiled programs and recorded datasets are kept.
+
+    RLSUITE_CACHE, else `rlsuite` in XDG_CACHE_HOME, else in `.cache` of the user's folder. As the
+    XDG rules say, a path there that is empty or not absolute counts as not given. Whoever has no
+    folder of their own that can be written to (a container's user without a name) is given a
+    temporary one, and told so once.
+    """
     if explicit := os.environ.get("RLSUITE_CACHE"):
         return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rlsuite"
+    given, home = Path(os.environ.get("XDG_CACHE_HOME", "")), home_folder()
+    if given.is_absolute():
+        return given / "rlsuite"
+    if home is not None and _can_hold(home / ".cache" / "rlsuite"):
+        return home / ".cache" / "rlsuite"
+    folder = Path(tempfile.gettempdir()) / f"rlsuite-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
+        raise UsageError(f"{folder} is somebody else's: set RLSUITE_CACHE to a folder of your own")
+    # Also for what this process starts, which need not say it again.
+    os.environ["RLSUITE_CACHE"] = str(folder)
+    print(
+        f"rlsuite: no home folder that can be written to: caches go to {folder}, "
+        "RLSUITE_CACHE names another",
+        file=sys.stderr,
+    )
+    return folder
+
+
+def home_folder() -> Path | None:
+    """The user's own folder; None for a user without one."""
+    try:
+        home = Path.home()
+    except (RuntimeError, KeyError):
+        return None
+    return home if home.is_absolute() else None
+
+
+def _can_hold(folder: Path) -> bool:
+    """Whether a folder is there or can be made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there == folder or (there.is_dir() and os.access(there, os.W_OK | os.X_OK))
 
 
 def worker_environment(device: str, index: int = 0) -> dict[str, str]:
@@ -50,7 +93,7 @@ def worker_environment(device: str, index: int = 0) -> dict[str, str]:
 def _machine() -> str:
     """Programs compiled for one CPU may not run on another that shares the home folder."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         flags = next(line for line in text.splitlines() if line.startswith(("flags", "Features")))
     except (OSError, StopIteration):
         flags = platform.processor()
@@ -72,7 +115,7 @@ def visible_gpus() -> list[str]:
 def available_memory() -> int:
     """Memory that can be had without swapping, in bytes; 0 where the system does not say."""
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
     except OSError:

@@ -54,6 +54,7 @@ def execute(
       UsageError: a worker could not build the program, it would not fit into memory, or no run
         could begin for the same fault of its dataset.
     """
+    files.remove_strays(store.folder, store.cells_folder)
     pending = [cell for cell in cells if not store.is_done(cell.id)]
     for cell in pending:
         # What failed before is tried again.

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import platform
+import re
+import shutil
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,24 +35,175 @@ def check_folder(folder: Path, option: str) -> None:
         raise UsageError(f"cannot write to {option} {folder}: permission denied")
 
 
+@contextlib.contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write a file or folder into; it gets its name when the block ends
+    well, and is removed when it does not.
+
+    What is written is synced, then renamed, then its folder is synced: readers see the old content
+    or the new, never half of it, whenever the process is killed or the power fails.
+    """
+    place = _temporary(path)
+    try:
+        yield place
+        for written in [*place.rglob("*"), place] if place.is_dir() else [place]:
+            _sync(written)
+        os.replace(place, path)
+    except BaseException:
+        _remove(place)
+        raise
+    _sync(path.parent)
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write aside, sync, rename: readers see the old content or the new, never half of it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(aside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
+    with aside(path) as place:
+        place.write_bytes(data)
+
+
+def write_utf8(path: Path, text: str) -> None:
+    """UTF-8, atomically."""
+    write_atomic(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
     """JSON, atomically."""
-    write_atomic(path, json.dumps(value, indent=1, sort_keys=True).encode())
+    write_utf8(path, json.dumps(value, indent=1, sort_keys=True))
+
+
+def user_text(path: Path) -> str:
+    """A text that a user wrote: UTF-8, with or without the mark that Windows' editors begin with.
+
+    Raises:
+      UnicodeDecodeError, OSError: it is none, or cannot be read.
+    """
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some network file systems refuse to sync a folder.
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove(place: Path) -> None:
+    with contextlib.suppress(OSError):
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+
+
+# --- what a kill leaves -------------------------------------------------------------------------
+
+# Said in the name of a temporary file: whose it is. Older versions said the process only.
+_OURS = re.compile(r"\.(?P<name>.+)\.(?P<host>[\w-]+)\.(?P<pid>\d+)-(?P<began>\d+)\.\d+\.tmp")
+_OLDER = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.tmp")
+# A process on another machine cannot be asked whether it lives; it writes all the time.
+STRAY_SECONDS = 24 * 3600.0
+_NAME_BYTES = 120
+_COUNT = itertools.count()
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside `path` that nobody else writes to, and that says who does."""
+    pid = os.getpid()
+    owner = f"{_host()}.{pid}-{_began(pid)}.{next(_COUNT)}"
+    return path.with_name(f".{_shortened(path.name)}.{owner}.tmp")
+
+
+def _shortened(name: str) -> str:
+    """In bytes, of which a name may have 255."""
+    return os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
+
+
+def is_temporary(name: str) -> str | None:
+    """The (beginning of the) name of the file that a temporary file of ours was to become; None
+    for any other file."""
+    found = _OURS.fullmatch(name) or _OLDER.fullmatch(name)
+    return found["name"] if found else None
+
+
+def remove_strays(*folders: Path, of: str = "") -> list[Path]:
+    """Remove what killed processes have left half written in some folders.
+
+    A file that a living process may still be writing stays: of this machine, while its process
+    lives; of another (a shared disk, a container), while it was touched within the last day.
+
+    Args:
+      folders: those that do not exist are passed over.
+      of: only what was to become the file of this name.
+
+    Returns:
+      What was removed.
+    """
+    removed = []
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for path in folder.glob(".*.tmp"):
+                name = is_temporary(path.name)
+                if name is None or (of and name != _shortened(of)) or not _is_stray(path):
+                    continue
+                _remove(path)
+                removed.append(path)
+    return removed
+
+
+def _is_stray(path: Path) -> bool:
+    try:
+        old = time.time() - _touched(path) > STRAY_SECONDS
+    except OSError:
+        return False
+    if (found := _OURS.fullmatch(path.name)) is None:
+        older = _OLDER.fullmatch(path.name)
+        return older is not None and (old or _began(int(older["pid"])) is None)
+    if found["host"] != _host():
+        return old
+    return str(_began(int(found["pid"]))) != found["began"]
+
+
+def _touched(path: Path) -> float:
+    """When a file, or what is in a folder, was last written to."""
+    inside = path.rglob("*") if path.is_dir() else ()
+    return max(p.stat().st_mtime for p in (path, *inside))
+
+
+def _host() -> str:
+    """This machine, and within it what numbers processes: a container's numbers are its own."""
+    with contextlib.suppress(OSError):
+        space = os.stat("/proc/self/ns/pid").st_ino
+        return f"{_word(platform.node())}-{space}"
+    return _word(platform.node())
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", text)[:40] or "unnamed"
+
+
+def _began(pid: int) -> int | None:
+    """When a living process began, in the system's own units; 0 where it does not say, None for one
+    that is not there (a number is given again, but not with the same beginning)."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *parts = stat.rpartition(")")[2].split()
+        # A zombie writes no more.
+        return None if state in "ZX" else int(parts[18])
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return None
+    except OSError:
+        pass
+    return 0
+
+
+# --- reading ------------------------------------------------------------------------------------
 
 
 def read_json(path: Path) -> Any:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite import registry
+from rlsuite.config import check_seed
 from rlsuite.engine.cells import Cadence
 from rlsuite.engine.data import check_need
+from rlsuite.engine.files import user_text
 from rlsuite.engine.spec import Request
 from rlsuite.errors import UsageError, nearest
 
@@ -50,7 +52,7 @@ def read(path: Path, overrides: dict[str, Any] | None = None) -> tuple[str, list
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(user_text(path))
     except FileNotFoundError:
         raise UsageError(f"no grid file {path}{_similar(path)}") from None
     except IsADirectoryError:
@@ -156,8 +158,16 @@ def parse_seeds(value: Any) -> list[int]:
     text = str(value)
     try:
         if ":" in text:
-            low, high = text.split(":")
-            return _range(int(low), int(high))
+            low, high = map(int, text.split(":"))
+            if low >= high:
+                raise UsageError(
+                    f"seeds {text!r} are none, they run from the first to before the second: "
+                    f"did you mean '{min(low, high)}:{max(low, high + 1)}'?"
+                )
+            seeds = _range(low, high)
+            check_seed(seeds[0])
+            check_seed(seeds[-1])
+            return seeds
         if "," in text:
             return [int(part) for part in text.split(",")]
         return _range(0, int(text))

@@ -188,7 +188,7 @@ class Workers:
 def cpu_seconds(pid: int) -> float | None:
     """CPU time a process has used; None where the system does not say."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             parts = file.read().rpartition(")")[2].split()
     except OSError:
         return None

@@ -41,7 +41,8 @@ def check_home(spec: str, given: bool) -> None:
     row = registry.datasets().get(spec)
     if row is not None and not row.env and not given:
         raise UsageError(
-            f"the suite has no environment for dataset {spec}: name one of the same sizes by --env"
+            f"the suite has no environment for dataset {spec} ({row.summary}): `rlsuite dataset "
+            "inspect` reads it; training needs one of another package, of the same sizes, by --env"
         )
 
 

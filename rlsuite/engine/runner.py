@@ -17,7 +17,7 @@ from rlsuite.engine import files, tree
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.program import Program, context, evaluation_key
 from rlsuite.engine.store import Store, unpack_rows
-from rlsuite.engine.track import Track
+from rlsuite.engine.track import Track, completed
 from rlsuite.errors import UsageError
 from rlsuite.types import State
 
@@ -126,6 +126,7 @@ class Runner:
         roots = self.program.stack([keys.root(track.cell.seed) for track in self.tracks])
         at = Position(*self.program.init(roots, self.ctx), 0)
         self._evaluate_if_due(at)
+        self._end_nan(at)
         if self.commit_first:
             self._commit(at)
         return at
@@ -140,7 +141,9 @@ class Runner:
             arrays, meta = files.read_arrays(path)
             check_width(meta, self.program.width, str(path))
             states.append(tree.from_arrays(template[0], arrays, "state", str(path)))
-            unfinished.append(tree.from_arrays(template[1], arrays, "metrics", str(path)))
+            unfinished.append(
+                tree.from_arrays(template[1], completed(arrays), "metrics", str(path))
+            )
             track.resume(unpack_rows(arrays), meta)
             iteration = meta["iteration"]
         stack = self.program.stack
@@ -177,9 +180,13 @@ class Runner:
                 track.log(at.iteration, metrics.to_host(self.program.row(host, i)))
             at = at._replace(running=metrics.empty(at.running))
         self._evaluate_if_due(at)
+        self._end_nan(at)
+        return at
+
+    def _end_nan(self, at: Position) -> None:
+        """Runs that turned to NaN are finished: their rows are kept, they are never averaged."""
         nan = [(i, t) for i, t in enumerate(self.tracks) if t.status == "nan"]
         self._finish(at, [(i, t) for i, t in nan if not self.store.is_done(t.cell.id)])
-        return at
 
     def _evaluate_if_due(self, at: Position) -> None:
         if at.iteration not in self.evals:

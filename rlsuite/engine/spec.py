@@ -13,9 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlsuite import registry
-from rlsuite.config import coerce, fields
+from rlsuite.config import check_seeds, coerce, fields
 from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
-from rlsuite.engine.data import DataRef, check_families, check_fit, check_names, check_need, resolve
+from rlsuite.engine.data import (
+    DataRef,
+    check_families,
+    check_fit,
+    check_names,
+    check_need,
+    is_here,
+    no_home,
+    resolve,
+)
 from rlsuite.engine.outline import at_home, check_home, outline
 from rlsuite.errors import UsageError, nearest
 
@@ -108,7 +117,7 @@ def _distinct(cells: Iterable[Cell]) -> list[Cell]:
 
 def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterable[Cell]:
     row = registry.agent(request.agent)
-    _check_seeds(request.seeds)
+    seeds = check_seeds(request.seeds)
     check_need(row, bool(request.datasets))
     for env_id, data in _tasks(request, row, find):
         env_row = registry.env(env_id)
@@ -133,7 +142,7 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
                 env_options=dict(request.env_options), cadence=request.cadence,
                 series=_series(request, sweep), sweep=dict(sweep), data=data,
             )  # fmt: skip
-            yield from (dataclasses.replace(cell, seed=seed) for seed in request.seeds)
+            yield from (dataclasses.replace(cell, seed=seed) for seed in seeds)
 
 
 def _check_settings(row: registry.AgentRow, request: Request) -> None:
@@ -163,17 +172,9 @@ def _tasks(
     for spec in request.datasets:
         check_home(spec, bool(request.envs))
         data = find(row.data, spec)
-        if not (request.envs or data.env):
-            raise UsageError(f"dataset {data.name} does not say its environment: name it by --env")
+        if not (request.envs or is_here(data.env)):
+            raise UsageError(no_home(data))
         yield from ((env_id, at_home(data, env_id)) for env_id in request.envs or [data.env])
-
-
-def _check_seeds(seeds: Sequence[int]) -> None:
-    if not seeds:
-        raise UsageError("seeds must be at least 1")
-    for seed in seeds:
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-            raise UsageError(f"a seed must be a whole number of at least 0, not {seed!r}")
 
 
 def _points(request: Request) -> list[dict[str, Any]]:

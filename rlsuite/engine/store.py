@@ -55,6 +55,7 @@ class Store:
         """
         asked = {cell.id: cell for cell in cells}
         self._make_folder()
+        files.remove_strays(self.folder, self.cells_folder)
         with self._locked():
             known = {cell.id: cell for cell in self.cells()} if self.exists() else {}
             self._check_data([*known.values()], [*asked.values()])
@@ -117,7 +118,7 @@ class Store:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with open(self.folder / "spec.lock", "w") as lock:
+        with open(self.folder / "spec.lock", "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.data import normalized_score
 from rlsuite.engine.store import Rows
@@ -41,25 +43,29 @@ class Track:
 
     def log(self, iteration: int, values: dict[str, float]) -> None:
         """Training metrics; one that is no number ends the cell, its rows kept."""
-        self.add(iteration, values)
         self.latest = values.get("train/return", self.latest)
+        self._judged(iteration, values)
+
+    def _judged(self, iteration: int, values: dict[str, float]) -> None:
+        self.add(iteration, values)
         if not all(math.isfinite(value) for value in values.values()):
             self.status = "nan"
 
     def evaluated(self, iteration: int, out: Evaluation) -> None:
-        """An evaluation, on the host."""
-        values = {
-            "eval/return": float(out.returns.mean()),
-            "eval/return_std": float(out.returns.std()),
-            "eval/length": float(out.lengths.mean()),
-        }
+        """An evaluation, on the host; a return that is no number ends the cell, its rows kept."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            values = {
+                "eval/return": float(out.returns.mean()),
+                "eval/return_std": float(out.returns.std()),
+                "eval/length": float(out.lengths.mean()),
+            }
         if self.cell.data is not None and self.cell.data.score is not None:
             score = normalized_score(values["eval/return"], self.cell.data.score)
             values["eval/score"] = score
         if not out.finished.all():
             values["eval/unfinished"] = float((~out.finished).mean())
         self.latest = values["eval/return"]
-        self.add(iteration, values)
+        self._judged(iteration, values)
 
     def meta(self, iteration: int, provenance: dict[str, Any]) -> dict[str, Any]:
         """What stands beside the arrays in the cell's file."""
@@ -77,3 +83,14 @@ class Track:
         self.rows, self.latest = rows, meta["latest"]
         self.clock = Clock(**meta["clock"])
         self.clock.resumes += 1
+
+
+def completed(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint; to those of older versions, whose Last, Min and Max metrics
+    said by NaN and infinity that they had no value, with what says it now."""
+    added = {}
+    for name, value in arrays.items():
+        flag = name.removesuffix(".value") + ".given"
+        if name.startswith("metrics[") and name.endswith(".value") and flag not in arrays:
+            added[flag] = np.asarray(np.isfinite(value))
+    return arrays | added

@@ -217,7 +217,7 @@ def emit(kind: str, **values: Any) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # The parent is gone; `should_stop` notices, the cell is committed first.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def main(argv: list[str]) -> int:

@@ -48,6 +48,7 @@ def cached(host: Float[np.ndarray, "n s"], k: int, folder: Path | None = None) -
       folder: default `cache_folder()/neighbours`.
     """
     path = (folder or cache_folder() / "neighbours") / name(host, k)
+    files.remove_strays(path.parent)
     if (found := read(path, host, k)) is not None:
         return found
     with locked(path):
@@ -87,7 +88,7 @@ def locked(path: Path) -> Iterator[None]:
     """Nobody else builds this table meanwhile; the lock of a process that is killed is free."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path.with_suffix(".lock"), "w")  # noqa: SIM115
+        file = open(path.with_suffix(".lock"), "w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise UsageError(
             f"cannot keep a table of neighbours in {path.parent} ({error.strerror}): set "

@@ -175,6 +175,10 @@ def test_no_traced_hyperparameter_is_baked_into_the_program(divergence):
             {"value_minibatches": 7},
             "value_minibatches 7 does not divide .* 2048 .* try 4",
         ),
+        (
+            {"num_envs": 1, "num_steps": 1, "value_minibatches": 1},
+            "over a rollout of 1 sample, .* or set agent.normalize_advantages false",
+        ),
         ({"learning_rat": 1.0}, "no setting 'agent.learning_rat': did you mean"),
         ({"max_grad_norm": 0}, "agent.max_grad_norm must be above 0"),
     ],

@@ -272,12 +272,30 @@ def test_acting_is_what_the_policy_says():
     [
         ({"minibatches": 5}, "does not divide the batch of 512 .* try 4"),
         ({"network": "gru", "num_envs": 6, "minibatches": 4}, "does not divide .* 6 .* try 3"),
+        (
+            {"num_envs": 4, "num_steps": 2, "minibatches": 8},
+            "over a minibatch of 1 sample, .* or set agent.advantage_normalization 'none'",
+        ),
+        (
+            {"num_envs": 1, "num_steps": 1, "minibatches": 1, "advantage_normalization": "batch"},
+            "over a batch of 1 sample",
+        ),
+        (
+            {"network": "gru", "num_envs": 4, "num_steps": 1, "minibatches": 4},
+            "over a minibatch of 1 sample",
+        ),
         ({"drift": "dpi"}, "agent.drift cannot be 'dpi': did you mean 'dpo'"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(UsageError, match=message):
         Config.from_mapping(settings)
+
+
+def test_a_minibatch_of_one_sample_is_taken_where_nothing_is_standardised():
+    one = {"num_envs": 4, "num_steps": 2, "minibatches": 8}
+    for over in ("none", "batch"):
+        assert Config.from_mapping(one | {"advantage_normalization": over}).minibatches == 8
 
 
 def test_recurrent_minibatches_are_whole_environments():

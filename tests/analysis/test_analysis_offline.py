@@ -75,13 +75,15 @@ def test_series_stand_alone_and_sweeps_are_pooled() -> None:
 
 
 def test_the_report_shows_it_for_datasets_only(tmp_path: Path) -> None:
-    page = report.write(frames(), tmp_path / "offline", "Offline").read_text()
+    page = report.write(frames(), tmp_path / "offline", "Offline").read_text(encoding="utf-8")
     assert "Choosing a policy online" in page
     assert "references are 0 and 100" in page
     assert (tmp_path / "offline" / "figures" / "online_cost.svg").exists()
     assert pl.read_csv(tmp_path / "offline" / "online_cost.csv").height == 4
     acted = frames()
     cells = acted.cells.with_columns(provenance=pl.lit(json.dumps(PROVENANCE)))
-    page = report.write(Frames(acted.rows, cells), tmp_path / "online", "Online").read_text()
+    page = report.write(Frames(acted.rows, cells), tmp_path / "online", "Online").read_text(
+        encoding="utf-8"
+    )
     assert "Choosing a policy online" not in page
     assert not (tmp_path / "online" / "online_cost.csv").exists()

@@ -67,8 +67,8 @@ def test_scores_of_larger_budgets_are_not_drawn() -> None:
 
 def test_the_report_writes_it_where_something_was_published(tmp_path: Path) -> None:
     given = [target("Pong", "PPO", 10), target("Chess", "their PPO", 7.5, ours="ppo")]
-    page = report.write(store(), tmp_path / "with", "With", given).read_text()
-    assert "a paper" in (tmp_path / "with" / "published.csv").read_text()
+    page = report.write(store(), tmp_path / "with", "With", given).read_text(encoding="utf-8")
+    assert "a paper" in (tmp_path / "with" / "published.csv").read_text(encoding="utf-8")
     # Also beside ours in the page's table, under whatever name it was published.
     assert all(shown in page for shown in ("10.00 (PPO)", "7.50 (their PPO)"))
     report.write(store(), tmp_path / "without", "Without")

@@ -32,7 +32,7 @@ class Page(HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = path.read_text()
+        self.text = path.read_text(encoding="utf-8")
         self.open: list[str] = []
         self.feed(self.text)
 
@@ -79,7 +79,7 @@ def test_a_whole_report(tmp_path: Path) -> None:
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")}
     for svg in (tmp_path / "figures").glob("*.svg"):
         ElementTree.parse(svg)
-    assert (tmp_path / "scores.csv").read_text().count("\n") == 37
+    assert (tmp_path / "scores.csv").read_text(encoding="utf-8").count("\n") == 37
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_equal_stores_give_equal_pages(tmp_path: Path) -> None:
 
 
 def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="cannot write the report to"):
         report.write(frames([], []), tmp_path / "file" / "report", "t")
 
@@ -306,9 +306,11 @@ def test_numbers_as_text() -> None:
 
 def test_targets_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "targets.csv"
-    path.write_text("# from table 1\nenv,series,value,source,note\nHopper-v4,ppo,2850,x,y\n")
+    path.write_text(
+        "# from table 1\nenv,series,value,source,note\nHopper-v4,ppo,2850,x,y\n", encoding="utf-8"
+    )
     assert targets.read(path) == [targets.Target("Hopper-v4", "ppo", 2850.0, "x")]
-    path.write_text("env,serie,value,source\n")
+    path.write_text("env,serie,value,source\n", encoding="utf-8")
     with pytest.raises(UsageError, match="no column 'series': did you mean 'serie'"):
         targets.read(path)
     with pytest.raises(UsageError, match="cannot read targets"):

@@ -59,7 +59,7 @@ NAMES: tuple[stats.StatisticName, ...] = ("mean", "median", "iqm", "optimality_g
 
 
 def load(agent: str) -> dict[str, Floats]:
-    raw = json.loads((FOLDER / f"atari_100k_{agent}.json").read_text())
+    raw = json.loads((FOLDER / f"atari_100k_{agent}.json").read_text(encoding="utf-8"))
     return {
         game: (np.array(raw[game]) - low) / (high - low) for game, (low, high) in REFERENCES.items()
     }

@@ -50,7 +50,9 @@ def test_parts_add_up_and_each_run_counts_once(tmp_path: Path) -> None:
 
 def test_what_is_kept_can_be_added_to_when_the_runs_are_gone(tmp_path: Path) -> None:
     first = run_folder(tmp_path / "first", range(4), finished=range(2))
-    (first / "targets.csv").write_text("env,series,value,source\nCartPole-v1,ppo,500.0,here\n")
+    (first / "targets.csv").write_text(
+        "env,series,value,source\nCartPole-v1,ppo,500.0,here\n", encoding="utf-8"
+    )
     into = tmp_path / "kept"
     report = ["report", "--into", str(into), "--tables"]
     assert command_line.main([*report, str(first)]) == 0
@@ -59,11 +61,13 @@ def test_what_is_kept_can_be_added_to_when_the_runs_are_gone(tmp_path: Path) -> 
     again = run_folder(tmp_path / "again", range(2, 4), finished=range(2, 4))
     assert command_line.main([*report, str(into), str(again)]) == 0
     assert last(into) == {0: 0.0, 1: 1.0, 2: 2.0, 3: 3.0}
-    origin = json.loads((into / "provenance.json").read_text())
+    origin = json.loads((into / "provenance.json").read_text(encoding="utf-8"))
     assert origin["commands"] == ["rlsuite first", "rlsuite again"]
     assert [run["seed"] for run in origin["runs"]] == ["0-3"]
-    assert (into / "targets.csv").read_text() == (first / "targets.csv").read_text()
-    assert "0-3" not in (into / "summary.csv").read_text()
+    assert (into / "targets.csv").read_text(encoding="utf-8") == (first / "targets.csv").read_text(
+        encoding="utf-8"
+    )
+    assert "0-3" not in (into / "summary.csv").read_text(encoding="utf-8")
     assert pl.read_csv(into / "summary.csv")["seeds"].to_list() == [4]
 
 
@@ -71,11 +75,13 @@ def test_published_numbers_go_with_runs_on_their_tasks(tmp_path: Path) -> None:
     grid, beside = tmp_path / "grid.toml", tmp_path / "targets.csv"
     cells = tiny_cells(seeds=1)
     assert published(grid, cells) is None
-    beside.write_text("env,series,value,source\nhopper-medium-v2,ppo,50,x\n")
+    beside.write_text("env,series,value,source\nhopper-medium-v2,ppo,50,x\n", encoding="utf-8")
     assert published(grid, cells) is None
-    beside.write_text("env,series,value,source\nChess,ppo,50,x\nCartPole-v1,ppo,500,x\n")
+    beside.write_text(
+        "env,series,value,source\nChess,ppo,50,x\nCartPole-v1,ppo,500,x\n", encoding="utf-8"
+    )
     assert published(grid, cells) == beside
-    beside.write_text("env,series,value\nCartPole-v1,ppo,500\n")
+    beside.write_text("env,series,value\nCartPole-v1,ppo,500\n", encoding="utf-8")
     with pytest.raises(UsageError, match="no column 'source'"):
         published(grid, cells)
 

@@ -48,14 +48,14 @@ from rlsuite.envs.datasets import npz
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys, tmp_path):
-    (tmp_path / "thesis.json").write_text('{"dear": "to somebody"}')
+    (tmp_path / "thesis.json").write_text('{"dear": "to somebody"}', encoding="utf-8")
     rec = pendulum_like()
     npz.write(
         tmp_path / "mute.npz",
         dataclasses.replace(rec, header=dataclasses.replace(rec.header, env="")),
     )
     assert main.main(["bench", *(a.replace("{dir}", str(tmp_path)) for a in arguments)]) == 2
-    assert (tmp_path / "thesis.json").read_text() == '{"dear": "to somebody"}'
+    assert (tmp_path / "thesis.json").read_text(encoding="utf-8") == '{"dear": "to somebody"}'
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -66,7 +66,7 @@ def test_a_benchs_own_result_is_replaced(monkeypatch, tmp_path):
     out = tmp_path / "bench.json"
     for _ in range(2):
         assert main.main(["bench", "start", "--out", str(out)]) == 0
-    assert json.loads(out.read_text())["seconds"] == 1.0
+    assert json.loads(out.read_text(encoding="utf-8"))["seconds"] == 1.0
 
 
 def test_every_option_belongs_somewhere():
@@ -91,7 +91,9 @@ def test_an_absent_rival_is_one_line_and_left_out(monkeypatch, capsys):
 
 def test_why_a_rival_is_missing(tmp_path):
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho Traceback >&2\necho no such module >&2\nexit 1\n")
+    python.write_text(
+        "#!/bin/sh\necho Traceback >&2\necho no such module >&2\nexit 1\n", encoding="utf-8"
+    )
     python.chmod(0o755)
     assert contenders.missing(python, "rejax") == "no such module"
 

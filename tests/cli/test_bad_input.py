@@ -40,7 +40,13 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "endless budget": ([*TRAIN[:-1], "inf"], ["--total-steps: must be a whole", "'inf'"]),
     "too many seeds": ([*TRAIN, "--seeds", "1000000000000"], ["seeds", "at most 1,000,000"]),
     "too wide a range of seeds": ([*TRAIN, "--seeds", "0:10000000000"], ["at most 1,000,000"]),
-    "backward seeds": ([*TRAIN, "--seeds", "9:3"], ["seeds must be at least 1"]),
+    "backward seeds": ([*TRAIN, "--seeds", "9:3"], ["seeds '9:3' are none", "did you mean '3:9'?"]),
+    "an empty range": ([*TRAIN, "--seeds", "5:5"], ["seeds '5:5' are none", "did you mean '5:6'?"]),
+    "seeds of 32 bits": (
+        [*TRAIN, "--seeds", "2147483648:2147483650"], ["below 2**31", "not 2147483648"],
+    ),
+    "a seed of 32 bits": ([*TRAIN, "--seeds", "0,4294967296"], ["below 2**31", "4294967296"]),
+    "a negative seed": ([*TRAIN, "--seeds=-3:2"], ["at least 0", "not -3"]),
     "budget beyond counting": ([*TRAIN[:-1], "1e12"], ["1000000000000", "32 bits"]),
     "inexact budget": ([*TRAIN, "--exact-steps"], ["10000", "9728", "10240"]),
     "minibatches": ([*TRAIN, "--agent.minibatches", "7"], ["7", "512", "try 4"]),
@@ -94,6 +100,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "grid seeds no numbers": (["grid", "{dir}/seeds.toml"], ["a seed must be", "[1]"]),
     "grid without a dataset": (["grid", "{dir}/offline.toml"], ["bc learns from a dataset"]),
     "grid without runs": (["grid", "{dir}/empty.toml"], ["[[run]]"]),
+    "grid in UTF-16": (["grid", "{dir}/utf16.toml"], ["utf16.toml", "TOML", "utf-8"]),
     "grid is a folder": (["grid", "{dir}"], ["folder"]),
     "grid --set": (["grid", "{dir}/grid.toml", "--set", "agent.gama=1"], ["gama", "'gamma'"]),
     "grid --set form": (["grid", "{dir}/grid.toml", "--set", "gamma"], ["agent.NAME=VALUE"]),
@@ -206,12 +213,12 @@ GRID = '[[run]]\nagent = "ppo"\nenv = "CartPole-v1"\ntotal_steps = 10000\n'
 
 def prepare(folder: Path) -> None:
     """The files the cases point at."""
-    (folder / "file").write_text("not a folder, not a checkpoint")
-    (folder / "bad.hdf5").write_text("no HDF5")
+    (folder / "file").write_text("not a folder, not a checkpoint", encoding="utf-8")
+    (folder / "bad.hdf5").write_text("no HDF5", encoding="utf-8")
     for name in ("foreign", "halfwritten", "broken"):
         (folder / name).mkdir()
-    (folder / "foreign" / "thesis.tex").write_text("dear to somebody")
-    (folder / "halfwritten" / "spec.json").write_text('{"version": 1, "cells": [')
+    (folder / "foreign" / "thesis.tex").write_text("dear to somebody", encoding="utf-8")
+    (folder / "halfwritten" / "spec.json").write_text('{"version": 1, "cells": [', encoding="utf-8")
     grids = {
         "grid": GRID,
         "syntax": '[[run]]\nagent = "ppo\n',
@@ -235,7 +242,8 @@ def prepare(folder: Path) -> None:
         "online": GRID + 'dataset = "pendulum-replay"\n',
     }
     for name, text in grids.items():
-        (folder / f"{name}.toml").write_text(text)
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    (folder / "utf16.toml").write_text(GRID, encoding="utf-16")
     break_a_checkpoint(folder / "broken")
 
 

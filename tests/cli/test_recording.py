@@ -33,12 +33,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise Recorded
 
     monkeypatch.setattr(replay, "_record", begun)
-    (tmp_path / "afile").write_text("no folder")
-    (tmp_path / "good.toml").write_text(GRID)
-    (tmp_path / "later.toml").write_text(GRID + GRID.replace("bc", "bcc"))
-    (tmp_path / "option.toml").write_text(GRID + "env_options = { colour = 1 }\n")
+    (tmp_path / "afile").write_text("no folder", encoding="utf-8")
+    (tmp_path / "good.toml").write_text(GRID, encoding="utf-8")
+    (tmp_path / "later.toml").write_text(GRID + GRID.replace("bc", "bcc"), encoding="utf-8")
+    (tmp_path / "option.toml").write_text(GRID + "env_options = { colour = 1 }\n", encoding="utf-8")
     (tmp_path / "twice.toml").write_text(
-        GRID + "[run.sweep]\nupdates = [1]\n[run.zip]\nupdates = [2]"
+        GRID + "[run.sweep]\nupdates = [1]\n[run.zip]\nupdates = [2]", encoding="utf-8"
     )
     return tmp_path
 

@@ -29,7 +29,10 @@ def results(out: Path) -> dict[str, dict]:
 def children(pid: int) -> list[int]:
     """The direct children of a process."""
     try:
-        return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            int(c)
+            for c in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+        ]
     except OSError:
         return []
 

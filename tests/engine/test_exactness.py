@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from tiny import same_bits, tiny_cells
 
-from rlsuite import keys
-from rlsuite.engine import files
+from rlsuite import keys, metrics
+from rlsuite.engine import files, tree
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.program import Program, context
 from rlsuite.engine.runner import Runner, Stopped, boundaries
 from rlsuite.engine.store import Store
+from rlsuite.engine.track import completed
 from rlsuite.errors import UsageError
 
 Run = Callable[..., dict[str, Any]]
@@ -104,6 +105,43 @@ def test_a_run_that_turns_to_nan_is_kept_and_ends(
     assert result["status"] == "nan"
     assert result["iteration"] == 3
     assert np.isnan(result["arrays"]["rows/loss/policy/value"]).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("when", [0, 4, 12])
+def test_an_evaluation_that_is_no_number_ends_the_run(
+    bad: float, when: int, run: Run, program: Program, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    evaluate, seen = program.evaluate, []
+
+    def poisoned(*args: Any) -> Any:
+        out = evaluate(*args)
+        seen.append(out)
+        returns = out.returns.at[0].set(bad)
+        return out._replace(returns=returns) if len(seen) == when // 4 + 1 else out
+
+    monkeypatch.setattr(program, "evaluate", poisoned)
+    result = run(tiny_cells()[0], tmp_path)
+    assert (result["status"], result["iteration"]) == ("nan", when)
+    values = result["arrays"]["rows/eval/return/value"]
+    assert np.isfinite(values).tolist() == [True] * (when // 4) + [False]
+    assert np.isfinite(result["arrays"]["rows/eval/length/value"]).all()
+
+
+def test_a_checkpoint_whose_metrics_say_by_infinity_that_they_are_unset_goes_on() -> None:
+    """TRPO's largest KL divergence is a `Max`: its older checkpoints have a value and no flag."""
+    values = {
+        "metrics['kl'].value": -np.inf, "metrics['lr'].value": 0.5, "metrics['loss'].sum": 1.0,
+        "state.value": np.nan,
+    }  # fmt: skip
+    old = {name: np.array(value, np.float32) for name, value in values.items()}
+    added = {n: bool(v) for n, v in completed(old).items() if n not in old}
+    assert added == {"metrics['kl'].given": False, "metrics['lr'].given": True}
+    template = {"kl": metrics.Max(jnp.float32(0)), "lr": metrics.Last(jnp.float32(0))}
+    shapes = jax.eval_shape(lambda: template)
+    arrays = {n: v for n, v in completed(old).items() if "loss" not in n}
+    assert metrics.to_host(tree.from_arrays(shapes, arrays, "metrics", "x")) == {"lr": 0.5}
 
 
 @pytest.mark.parametrize(("iterations", "count"), [(10, 3), (3, 10), (1, 1), (976, 100)])

@@ -46,7 +46,7 @@ def test_changed_defaults_are_refused(tmp_path: Path) -> None:
 
 
 def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("dear to somebody")
+    (tmp_path / "thesis.tex").write_text("dear to somebody", encoding="utf-8")
     with pytest.raises(UsageError, match="holds other files"):
         Store(tmp_path).prepare(tiny_cells(), [])
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
@@ -57,7 +57,9 @@ def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
 def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.prepare(tiny_cells(), [])
-    text = (tmp_path / "spec.json").read_text()
-    (tmp_path / "spec.json").write_text(text.replace('"version": 1', '"version": 99'))
+    text = (tmp_path / "spec.json").read_text(encoding="utf-8")
+    (tmp_path / "spec.json").write_text(
+        text.replace('"version": 1', '"version": 99'), encoding="utf-8"
+    )
     with pytest.raises(UsageError, match="another version"):
         store.cells()

@@ -185,7 +185,7 @@ SMALL = Collection("CartPole-v1", steps=4, num_envs=2)
 def test_a_foreign_folder_of_the_parts_name_is_kept(tmp_path: Path) -> None:
     diary = tmp_path / "set.parts" / "diary.txt"
     diary.parent.mkdir()
-    diary.write_text("dear")
+    diary.write_text("dear", encoding="utf-8")
     with pytest.raises(UsageError, match=r"set\.parts holds diary\.txt") as error:
         collect.collect(SMALL, tmp_path / "set", lambda _: None)
     assert "\n" not in str(error.value)
@@ -196,10 +196,10 @@ def test_only_what_was_recorded_is_cleared(tmp_path: Path) -> None:
     """A kill may have left a file half written, and a user may have put one there since."""
     parts = tmp_path / "set.parts"
     parts.mkdir()
-    (parts / ".asked.json.17.tmp").write_text("{")
+    (parts / ".asked.json.17.tmp").write_text("{", encoding="utf-8")
 
     def add(_: int) -> None:
-        (parts / "notes.txt").write_text("dear")
+        (parts / "notes.txt").write_text("dear", encoding="utf-8")
 
     assert collect.collect(SMALL, tmp_path / "set", add) == 4
     assert [p.name for p in parts.iterdir()] == ["notes.txt"]

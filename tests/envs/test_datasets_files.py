@@ -14,6 +14,8 @@ import pytest
 from offline_tools import pendulum_like, tiny
 
 from rlsuite import registry
+from rlsuite.engine.data import check_fit
+from rlsuite.engine.spec import Request, plan
 from rlsuite.envs.datasets import (
     checks,
     convert,
@@ -28,7 +30,7 @@ from rlsuite.envs.datasets import (
     source,
     view,
 )
-from rlsuite.envs.datasets.recording import Recording
+from rlsuite.envs.datasets.recording import Header, Recording
 from rlsuite.errors import UsageError
 
 PENDULUM = registry.env("Pendulum-v1")
@@ -45,7 +47,7 @@ def test_a_minari_folder_gives_back_what_went_in(tmp_path: Path) -> None:
     back = minari.read(tmp_path / "set")
     assert_same_rows(view.known_rows(rec), view.known_rows(back))
     assert dataclasses.replace(back.header, layout="npz", extra={}, family="") == rec.header
-    meta = json.loads((tmp_path / "set" / "metadata.json").read_text())
+    meta = json.loads((tmp_path / "set" / "metadata.json").read_text(encoding="utf-8"))
     assert (meta["total_episodes"], meta["total_steps"]) == (3, 60)
     ref = source.resolve(str(tmp_path / "set"))
     assert (ref.name, ref.family, ref.env, ref.score) == ("set", "own", "Pendulum-v1", (-1000, 0))
@@ -211,3 +213,124 @@ def test_a_target_that_exists_is_kept(tmp_path: Path) -> None:
         target.mkdir() if not target.exists() else None
         with pytest.raises(UsageError, match="exists already"):
             convert.convert(str(path), target)
+
+
+SIZES = {"achieved_goal": 2, "desired_goal": 2, "observation": 4}
+
+
+def with_goals(folder: Path, sizes: dict[str, int] = SIZES) -> Path:
+    """A folder as Minari's PointMaze sets are, of two episodes of 3 and 5 steps."""
+    rec = dataclasses.replace(
+        pendulum_like(8, 3), header=Header("npz", 8, (8,), (1,), False, "PointMaze_UMaze-v3")
+    )
+    rows = np.arange(8.0)[:, None] + np.zeros(8)
+    rec = dataclasses.replace(rec, obs=rows, next_obs=rows + 1)
+    rec = dataclasses.replace(rec, truncated=np.arange(8) == 2, terminated=np.arange(8) == 7)
+    minari_write.write(folder, rec)
+    path = folder / "metadata.json"
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    parts = {name: {"type": "Box", "shape": [size]} for name, size in sizes.items()}
+    meta["observation_space"] = json.dumps({"type": "Dict", "subspaces": parts})
+    path.write_text(json.dumps(meta), encoding="utf-8")
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        for k, name in enumerate(file):
+            group: Any = file[name]
+            steps = np.arange(len(group["rewards"]) + 1.0)[:, None]
+            del group["observations"]
+            for j, (part, size) in enumerate(sizes.items()):
+                value = 100 * k + 10 * j + steps + np.zeros(size)
+                group.create_dataset(f"observations/{part}", data=value)
+    return folder
+
+
+def test_observations_with_a_goal_are_joined_in_the_order_of_the_field(tmp_path: Path) -> None:
+    rec = minari.read(with_goals(tmp_path / "maze"))
+    assert rec.header.observation == (8,)
+    # observation, achieved goal, desired goal, whatever order they are stored in.
+    assert rec.obs[0].tolist() == [20, 20, 20, 20, 0, 0, 10, 10]
+    assert rec.next_obs is not None
+    assert rec.next_obs[2].tolist() == [23, 23, 23, 23, 3, 3, 13, 13]
+    assert rec.obs[3].tolist() == [120, 120, 120, 120, 100, 100, 110, 110]
+    assert source.refer(str(tmp_path / "maze")).observation == (8,)
+
+
+def test_other_parts_and_parts_of_other_sizes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has Dict observations of image, state: only Box, or a"):
+        minari.read(with_goals(tmp_path / "a", {"image": 4, "state": 4}))
+    folder = with_goals(tmp_path / "b")
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        del file["episode_1/observations/desired_goal"]
+    with pytest.raises(UsageError, match="episode_1 has no 'observations/desired_goal'"):
+        minari.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [("0.4.3", r"by Minari 0\.4\.3, which"), ("", "by a Minari before 0.5")]
+)
+def test_a_folder_of_an_older_minari_says_which_and_what_to_do(
+    version: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "D4RL" / "set-v1" / "data"
+    folder.parent.mkdir(parents=True)
+    minari_write.write(folder, pendulum_like())
+    (folder / "metadata.json").unlink()
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        file.attrs["total_episodes"] = 3
+        if version:
+            file.attrs["minari_version"] = version
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    for spec in ("D4RL/set-v1", str(folder), str(folder.parent)):
+        with pytest.raises(UsageError, match=rf"{words}.*`minari download`") as caught:
+            source.resolve(spec)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", [".HDF5", ".Hdf5", ".H5", ".NPZ"])
+def test_an_ending_in_capitals_is_the_same_kind(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert.convert(str(tiny(tmp_path)), tmp_path / f"other{ending}")
+    layout = "npz" if ending == ".NPZ" else "d4rl"
+    assert formats.layout_of(tmp_path / f"other{ending}") == layout
+    assert source.resolve(str(tmp_path / f"other{ending}")).rows == 60
+    if ending == ".HDF5":
+        d4rl.write(tmp_path / "hopper_medium-v2.HDF5", hopper_like())
+        monkeypatch.setenv("RLSUITE_DATASETS", str(tmp_path))
+        assert source.resolve("hopper-medium-v2").family == "d4rl"
+        assert source.resolve(str(tmp_path / "hopper_medium-v2.HDF5")).name == "hopper-medium-v2"
+
+
+def test_a_plan_refuses_what_the_run_would_for_the_environment_that_is_named(
+    tmp_path: Path,
+) -> None:
+    """The file says no environment: only with --env it is known what its actions may be."""
+    rec = pendulum_like()
+    rec = dataclasses.replace(rec, header=dataclasses.replace(rec.header, env=""))
+    rec.action[3] = 2.5
+    npz.write(tmp_path / "own.npz", rec)
+    ref = source.resolve(str(tmp_path / "own.npz"))
+    with pytest.raises(UsageError, match=r"1 of 60 actions are outside \[-2, 2\] of Pendulum-v1"):
+        check_fit(ref, PENDULUM, {})
+    with pytest.raises(UsageError, match=r"actions are outside \[-2, 2\] of Pendulum-v1"):
+        plan([Request("td3-bc", ["Pendulum-v1"], [0], total_steps=1000,
+                      datasets=[str(tmp_path / "own.npz")])])  # fmt: skip
+
+
+def test_no_environment_that_does_not_exist_is_asked_for(tmp_path: Path) -> None:
+    said = Header("npz", 60, (29,), (8,), False, "antmaze-umaze-v2")
+    wide = {"obs": np.zeros((60, 29)), "next_obs": np.zeros((60, 29)), "action": np.zeros((60, 8))}
+    rec = dataclasses.replace(pendulum_like(), header=said, **wide)
+    npz.write(tmp_path / "maze.npz", rec)
+    name = "Ant_maze_u-maze_noisy_multistart_False_multigoal_False_sparse_fixed.hdf5"
+    d4rl.write(tmp_path / name, dataclasses.replace(rec, header=dataclasses.replace(said, env="")))
+    for file, words in (
+        ("maze.npz", "recorded on antmaze-umaze-v2, which the suite does not have: `rlsuite dat"),
+        (name, r"recorded on an environment that the suite does not have: .* \(29,\) .* \(8,\)"),
+    ):
+        with pytest.raises(UsageError, match=words) as caught:
+            plan([Request("td3-bc", [], [0], total_steps=1000, datasets=[str(tmp_path / file)])])
+        assert "try --env" not in str(caught.value)
+    with pytest.raises(
+        UsageError, match="antmaze-umaze-v2, which the suite does not have, and not"
+    ):
+        check_fit(source.refer(str(tmp_path / "maze.npz")), registry.env("mujoco:Ant-v4"), {})

@@ -79,7 +79,9 @@ def folder(change: Callable[[Path], Any]) -> Callable[[Path], Path]:
 def metadata(**changes: Any) -> Callable[[Path], Path]:
     def change(where: Path) -> None:
         path = where / "metadata.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        path.write_text(
+            json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8"
+        )
 
     return folder(change)
 
@@ -108,7 +110,10 @@ def emptied(file: Any) -> None:
 def nothing_in_it(where: Path) -> None:
     inside(emptied)(where)
     path = where / "metadata.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"total_steps": 0}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"total_steps": 0}),
+        encoding="utf-8",
+    )
 
 
 def grouped(file: Any) -> None:
@@ -196,10 +201,10 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "outside the box": (values(put("action", 2.1)), "1 of 60 actions are outside.*--clip-actions"),
     "no metadata": (folder(lambda d: (d / "metadata.json").unlink()), "no metadata.json in it"),
     "damaged metadata": (
-        folder(lambda d: (d / "metadata.json").write_text("{")), "metadata.json is damaged"
+        folder(lambda d: (d / "metadata.json").write_bytes(b"{")), "metadata.json is damaged"
     ),
     "metadata is a list": (
-        folder(lambda d: (d / "metadata.json").write_text("[1]")), "holds a list, not a table"
+        folder(lambda d: (d / "metadata.json").write_bytes(b"[1]")), "holds a list, not a table"
     ),
     "metadata is a folder": (
         folder(lambda d: [(d / "metadata.json").unlink(), (d / "metadata.json").mkdir()]),

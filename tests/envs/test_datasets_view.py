@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from gymnasium import spaces
 from offline_tools import DERIVED, PENDULUM, SHARED, pendulum_like
 
 from rlsuite import registry
@@ -15,6 +17,7 @@ from rlsuite.engine.data import normalized_score
 from rlsuite.envs.datasets import checks, d4rl, inspect, npz, source, view
 from rlsuite.envs.datasets.recording import Recording, episodes
 from rlsuite.envs.datasets.scores import REFERENCES, reference
+from rlsuite.errors import UsageError
 
 absent = pytest.mark.skipif(
     not DERIVED.is_dir(),
@@ -121,7 +124,7 @@ def test_transitions_as_an_agent_gets_them() -> None:
 
 @absent
 def test_the_reference_returns_are_d4rls() -> None:
-    infos = json.loads((SHARED / "reference" / "d4rl_infos.json").read_text())
+    infos = json.loads((SHARED / "reference" / "d4rl_infos.json").read_text(encoding="utf-8"))
     compared = 0
     for name, info in infos.items():
         pair = reference(name)
@@ -199,3 +202,20 @@ def test_chunks_are_those_of_the_helper_of_odice_and_corl() -> None:
             total, length = 0.0, 0
     np.testing.assert_allclose(view.chunk_returns(reward, done, 30), returns)
     assert len(set(lengths)) > 3
+
+
+def test_pictures_are_bytes_again_where_the_environments_are() -> None:
+    """What networks divide by 255 when they act they must divide when they learn."""
+    rec = pendulum_like()
+    picture = np.arange(60 * 12, dtype=np.float32).reshape(60, 2, 2, 3) % 256
+    rec = dataclasses.replace(rec, obs=picture, next_obs=picture)
+    space = spaces.Box(0, 255, (2, 2, 3), np.uint8)
+    seen = source.as_seen(Path("x"), rec, space)
+    assert seen.obs.dtype == np.uint8
+    rows = view.known_rows(seen)
+    np.testing.assert_array_equal(rows.obs, picture)
+    assert np.asarray(view.statistics(rows, 20).obs_mean).dtype == np.float32
+    assert source.as_seen(Path("x"), rec, spaces.Box(0.0, 255.0, (2, 2, 3))) is rec
+    halves = dataclasses.replace(rec, obs=picture / 2)
+    with pytest.raises(UsageError, match="no whole numbers of 0 to 255"):
+        source.as_seen(Path("x"), halves, space)

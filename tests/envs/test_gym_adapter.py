@@ -14,7 +14,7 @@ from gymnasium import spaces
 from rlsuite import registry, vector
 from rlsuite.agents.online.ppo import agent as ppo
 from rlsuite.agents.online.ppo.config import Config
-from rlsuite.envs import gym_rows, host
+from rlsuite.envs import gym_adapter, gym_rows, host
 from rlsuite.envs.gym_adapter import decode, encode, true_final
 from rlsuite.errors import UsageError
 from rlsuite.evaluate import evaluate
@@ -70,8 +70,48 @@ def test_spaces_the_suite_cannot_use_are_refused() -> None:
 
 
 def test_images_stay_bytes_and_doubles_become_singles() -> None:
+    # Bytes that are no picture's (a board, the memory of a game) are numbers like others.
+    assert gym_rows.encoded(spaces.Box(0, 2, (9, 9), np.uint8), "x").dtype == np.float32
+    assert gym_rows.encoded(spaces.Box(0, 255, (128,), np.uint8), "x").dtype == np.float32
     assert gym_rows.encoded(spaces.Box(0, 255, (4, 4, 3), np.uint8), "x").dtype == np.uint8
     assert gym_rows.encoded(spaces.Box(-np.inf, np.inf, (2,), np.float64), "x").dtype == np.float32
+
+
+class Goal(gymnasium.Env):
+    """A task with a goal, as gymnasium-robotics has them."""
+
+    action_space = spaces.Box(-1.0, 1.0, (1,))
+    observation_space = spaces.Dict(
+        desired_goal=spaces.Box(-3.0, 3.0, (1,)), achieved_goal=spaces.Box(-2.0, 2.0, (1,)),
+        observation=spaces.Box(-1.0, 1.0, (2,)),
+    )  # fmt: skip
+
+    def _see(self) -> dict[str, Any]:
+        at = np.zeros(1, np.float32) + self.t / 10
+        return {"observation": np.r_[at, at], "achieved_goal": at + 1, "desired_goal": at + 2}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.t = 0
+        return self._see(), {}
+
+    def step(self, action: Any) -> Any:
+        self.t += 1
+        return self._see(), 0.0, False, False, {}
+
+
+def test_observations_with_a_goal_are_joined_as_minaris_are() -> None:
+    gymnasium.register("Goal-v0", entry_point=Goal, max_episode_steps=2)
+    try:
+        env = gym_adapter.make("gym:Goal-v0")
+        assert registry.env("gym:Goal-v0").observation.shape == (4,)
+        assert env.observation_space.low.tolist() == [-1, -1, -2, -3]
+        _, first, steps = run(vector.make(env, 2), np.zeros((3, 2, 1), np.float32))
+        assert first[0].tolist() == [0, 0, 1, 2]
+        np.testing.assert_allclose(steps.final_obs[1, 0], [0.2, 0.2, 1.2, 2.2])
+        assert steps.obs[1, 0].tolist() == [0, 0, 1, 2]
+    finally:
+        gymnasium.registry.pop("Goal-v0")
 
 
 def test_discrete_spaces_that_start_elsewhere() -> None:

@@ -109,7 +109,7 @@ def test_two_processes_build_one_table(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="set RLSUITE_CACHE"):
         cache.cached(points(), 5, tmp_path / "file" / "below")
 

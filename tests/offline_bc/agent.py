@@ -63,7 +63,7 @@ def init(size: int, key: PRNGKeyArray, ctx: Context, warm: Any = None) -> State:
 
 def collect(static: Any, state: State, ctx: Context) -> tuple[State, Any]:
     """Minibatches for `updates` steps, drawn from the dataset."""
-    key = stream(state.key, Purpose.DATA, state.counters.collects)
+    key = stream(state.key, Purpose.DATASET, state.counters.collects)
     places = dataset.draw(ctx.data, key, (static.updates, static.batch_size))
     rows = dataset.take(ctx.data, places)
     counters = state.counters.replace(collects=state.counters.collects + 1)

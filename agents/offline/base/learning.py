@@ -21,7 +21,7 @@ Places = Int[Array, "u b"]
 
 def collect(parts: Parts, state: State, ctx: Context) -> tuple[State, Places]:
     """Which rows the next updates see."""
-    key = stream(state.key, Purpose.DATA, state.counters.collects)
+    key = stream(state.key, Purpose.DATASET, state.counters.collects)
     places = dataset.draw(ctx.data, key, (parts.static.updates, parts.static.batch_size))
     counters = state.counters.replace(collects=state.counters.collects + 1)
     return state.replace(counters=counters), places

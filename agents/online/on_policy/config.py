@@ -78,6 +78,21 @@ class OnPolicy(config.Config):
                 f"(num_envs x num_steps): try {largest_divisor(batch, count)}"
             )
 
+    def check_spread(self, samples: int, over: str, instead: str) -> None:
+        """Refuse to standardise advantages over one sample: less its own mean it is 0, always, and
+        the policy would never learn.
+
+        Args:
+          samples: how many are standardised together.
+          over: what they are, for the message.
+          instead: the setting that leaves them as they are.
+        """
+        if samples == 1:
+            raise UsageError(
+                f"advantages are standardised over {over} of 1 sample, where all would be 0 and "
+                f"nothing learned: give it more samples, or set {instead}"
+            )
+
 
 @dataclass(frozen=True)
 class Apart(OnPolicy):
@@ -96,6 +111,9 @@ class Apart(OnPolicy):
                 "this agent fits apart: use 'mlp' or 'cnn' (agent 'ppo' takes 'gru')"
             )
         self.check_minibatches("value_minibatches", self.value_minibatches)
+        if self.normalize_advantages:
+            samples = self.num_envs * self.num_steps
+            self.check_spread(samples, "a rollout", "agent.normalize_advantages false")
 
 
 def largest_divisor(n: int, at_most: int) -> int:

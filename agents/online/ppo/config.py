@@ -47,3 +47,7 @@ class Config(OnPolicy):
                 f"{self.num_envs} (a recurrent network shuffles whole environments): try "
                 f"{largest_divisor(self.num_envs, self.minibatches)}"
             )
+        samples, over = self.num_envs * self.num_steps, self.advantage_normalization
+        if over != "none":
+            samples = samples // self.minibatches if over == "minibatch" else samples
+            self.check_spread(samples, f"a {over}", "agent.advantage_normalization 'none'")

@@ -128,7 +128,7 @@ def torso(static: Any, obs_shape: tuple[int, ...], build: Callable[[tuple[int, .
         return conv.init(conv_key, jnp.zeros(obs_shape)), head.init(head_key)
 
     def apply(params: PyTree, obs: Array, *rest: Array) -> Any:
-        seen = conv.apply(params[0], obs.astype(jnp.float32))
+        seen = conv.apply(params[0], networks.as_floats(obs, 3))
         return head.apply(params[1], seen, *rest)
 
     return Net(init, apply)
