@@ -45,9 +45,12 @@ def test_a_worker_that_dies_while_all_are_to_stop_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers = workers_running(
-        f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEPER}", monkeypatch
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True)\n"
+        "time.sleep(600)",
+        monkeypatch,
     )
     workers.start(tmp_path)
+    assert workers.events.get(timeout=60)[1] == {"event": "output", "text": "ready"}
     workers.ask_to_stop()
     workers.processes[0].popen.kill()
     seen: list[tuple[str, Any]] = []
