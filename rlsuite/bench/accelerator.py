@@ -23,11 +23,10 @@ from typing import Any
 from rich.table import Table
 
 from rlsuite.engine import files
-from rlsuite.engine.environment import visible_gpus, worker_environment
+from rlsuite.engine.environment import gpus, worker_environment
 from rlsuite.errors import UsageError, nearest
 
 CHILD = "rlsuite.bench.children.run_accelerator"
-DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 Say = Callable[[str], None]
 Row = dict[str, Any]
 
@@ -180,13 +179,10 @@ def _one(case: Case, limit: float, scratch: Path) -> Found:
 
 
 def _spawn(case: Case, changes: Row, scratch: Path) -> subprocess.Popen[str]:
-    on_gpu = case.device != "cpu" and bool(visible_gpus())
-    env = worker_environment("gpu" if on_gpu else "cpu")
+    on_gpu = case.device != "cpu" and bool(gpus().ids)
+    env = worker_environment("gpu" if on_gpu else "cpu", deterministic=case.deterministic)
     # Compiled anew in every run of the benchmark, once for cases that share a program.
     env["JAX_COMPILATION_CACHE_DIR"] = str(scratch / f"xla-{case.device}-{case.deterministic}")
-    env["XLA_PYTHON_CLIENT_MEM_FRACTION"] = "0.92"
-    if on_gpu and case.deterministic:
-        env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
     order = json.dumps({**case.order, **changes})
     with open(scratch / f"{case.name}.err", "a", encoding="utf-8") as errors:
         return subprocess.Popen(

@@ -17,7 +17,7 @@ from rlsuite.cli.bench_options import check_belonging, check_out
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
 from rlsuite.engine import files, provenance
-from rlsuite.engine.environment import cores, visible_gpus
+from rlsuite.engine.environment import cores, gpus
 from rlsuite.errors import UsageError, nearest
 
 EXAMPLE = """what:
@@ -263,8 +263,8 @@ def bench_accelerator(args: argparse.Namespace, console: Console) -> dict[str, A
     """Everything that is promised of a GPU."""
     from rlsuite.bench import accelerator
 
-    if not (args.tiny or visible_gpus()):
-        raise UsageError("bench accelerator: no GPU is visible here: --tiny runs on a CPU")
+    if not (args.tiny or gpus().ids):
+        raise UsageError(f"bench accelerator: {gpus().why}: --tiny runs on a CPU")
     wanted = accelerator.chosen(args.cases, args.tiny)
 
     def told(found: dict[str, Any]) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def bench_accelerator(args: argparse.Namespace, console: Console) -> dict[str, A
         # What was found stays if the machine is taken away before the end.
         if args.out is not None:
             result = told(found) | {"command": ["rlsuite", "bench", "accelerator"]}
-            write(args.out, result)
+            files.write_utf8(args.out, json.dumps(result, indent=1) + "\n")
 
     found = accelerator.measure(wanted, args.seconds, console.print, keep)
     for shown in accelerator.table(found, accelerator.cases(args.tiny)):

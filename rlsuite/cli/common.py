@@ -12,7 +12,7 @@ from rich.console import Console
 from rlsuite.cli.parser import Parser
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.environment import visible_gpus
+from rlsuite.engine.environment import check_workers
 from rlsuite.errors import UsageError, nearest
 
 UNITS = {"env_steps": "environment steps", "updates": "updates"}
@@ -30,10 +30,20 @@ def add_execution_options(parser: Parser) -> None:
     group = parser.add_argument_group("execution")
     group.add_argument("--workers", type=int, help="processes; default one a core, or one a GPU")
     group.add_argument("--device", default="auto", help="auto, cpu or gpu")
-    group.add_argument(
-        "--vmap", type=int, default=1, metavar="W", help="runs a worker does at once, vmapped [1]"
-    )
+    add_how(group)
     group.add_argument("--no-report", action="store_true", help="skip figures and HTML at the end")
+
+
+def add_how(parser: argparse._ActionsContainer) -> None:
+    """--vmap and --deterministic, which a run folder keeps."""
+    parser.add_argument(
+        "--vmap", type=int, metavar="W",
+        help="runs a worker does at once, vmapped; default the folder's, 1 in a new one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--deterministic", action="store_true", default=None,
+        help="on a GPU only operations that give the same bits every time; default the folder's",
+    )  # fmt: skip
 
 
 def add_dataset_folder(parser: argparse._ActionsContainer) -> None:
@@ -65,18 +75,18 @@ def check_execution(args: argparse.Namespace) -> None:
     """Refuse impossible execution options.
 
     Raises:
-      UsageError: zero workers, an unknown or absent device.
+      UsageError: zero workers, an unknown or absent device, more workers than GPUs.
     """
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers must be at least 1, not {args.workers}")
-    if args.vmap < 1:
+    if args.vmap is not None and args.vmap < 1:
         raise UsageError(f"--vmap must be at least 1, not {args.vmap}")
     if args.device not in ("auto", "cpu", "gpu"):
         raise UsageError(
             f"no device {args.device!r}: {nearest(args.device, ['auto', 'cpu', 'gpu'])}"
         )
-    if args.device == "gpu" and not visible_gpus():
-        raise UsageError("--device gpu: no GPU is visible here: use --device cpu")
+    if not getattr(args, "dry_run", False):
+        check_workers(args.device, args.workers)
 
 
 def run_cells(
@@ -100,21 +110,23 @@ def run_cells(
     Returns:
       Exit code: 0 all finished, 1 some failed or are left.
     """
-    from rlsuite.engine.execute import check_checkpoints, describe, execute, modules
+    from rlsuite.engine.execute import check_checkpoints, check_vmap, describe, execute, modules
     from rlsuite.engine.launch import Workers
     from rlsuite.engine.store import Store
 
     console = make_console()
     store = Store(folder)
+    check_vmap(cells, args.vmap or store.how()["width"])
     check_checkpoints(store, cells)
-    cells = store.prepare(cells, command)
+    how = {"width": args.vmap, "deterministic": args.deterministic}
+    cells = store.prepare(cells, command, how)
     if targets is not None:
         files.write_atomic(folder / "targets.csv", targets.read_bytes())
     budgets = sorted({cell.total_steps for cell in cells})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
     units = " or ".join(sorted({UNITS[cell.budget_unit] for cell in cells}))
     console.print(f"{len(cells)} runs of {shown} {units} -> {folder}")
-    workers = Workers(args.workers, args.device, modules(cells), args.vmap)
+    workers = Workers(args.workers, args.device, modules(cells), **store.how())
     outcome = execute(store, cells, workers, console, folder)
     if outcome.finished:
         show([folder], title, console, into=None if args.no_report else folder)

@@ -21,16 +21,14 @@ def build_parser() -> Parser:
     parser = Parser(prog="rlsuite work", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("folder", type=Path, help="made by `train` or `grid`")
     parser.add_argument("--workers", type=int, default=1, help="processes [1]")
-    parser.add_argument(
-        "--vmap", type=int, default=1, metavar="W", help="runs a worker does at once, vmapped [1]"
-    )
+    common.add_how(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu or gpu")
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
-    from rlsuite.engine.execute import check_checkpoints, describe, execute, modules
+    from rlsuite.engine.execute import check_checkpoints, check_vmap, describe, execute, modules
     from rlsuite.engine.launch import Workers
     from rlsuite.engine.store import Store
 
@@ -43,10 +41,13 @@ def main(argv: Sequence[str]) -> int:
             f"{args.folder} is no run folder (no spec.json): make one with `rlsuite grid`"
         )
     cells = store.cells()
+    how = store.how()
+    how = {"width": args.vmap or how["width"], "deterministic": args.deterministic or
+           how["deterministic"]}  # fmt: skip
+    check_vmap(cells, how["width"])
     check_checkpoints(store, cells)
     console = common.make_console()
-    outcome = execute(
-        store, cells, Workers(args.workers, args.device, modules(cells), args.vmap), console, folder
-    )
+    workers = Workers(args.workers, args.device, modules(cells), **how)
+    outcome = execute(store, cells, workers, console, folder)
     console.print(describe(outcome, folder))
     return 0 if not outcome.left else 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +65,12 @@ def execute(
     if len(pending) < len(cells):
         console.print(f"{len(cells) - len(pending)} of {len(cells)} runs are finished already")
     if pending:
-        workers.start(folder, count=len(pending))
+        others = at_other_widths(store, pending, workers.width)
+        if others:
+            console.print(others)
+        count = len(pending) if others else math.ceil(len(pending) / workers.width)
+        console.print(workers.describe(count))
+        workers.start(folder, count=count)
         with Progress(tally, console) as progress:
             workers.follow(progress.on_event)
         if tally.refused:
@@ -79,6 +86,38 @@ def execute(
         left=sum(not store.is_done(c.id) for c in cells),
         seconds=time.monotonic() - tally.began,
     )
+
+
+def at_other_widths(store: Store, cells: Sequence[Cell], width: int) -> str:
+    """A line on runs that began at another width: they go on at theirs, or their bits would differ.
+
+    Args:
+      store: of the run folder.
+      cells: not finished.
+      width: of those that have not begun.
+    """
+    found: Counter[int] = Counter()
+    for cell in cells:
+        path = store.path(cell.id, "checkpoint")
+        with contextlib.suppress(UsageError):
+            meta = files.read_meta(path) if path.exists() else None
+            # Before its first step a run has no width yet.
+            if meta and meta["iteration"]:
+                found[meta["provenance"].get("width", 1)] += 1
+    found.pop(width, None)
+    parts = [f"{n} run{'s' * (n > 1)} at --vmap {w}" for w, n in sorted(found.items())]
+    return f"{' and '.join(parts)}, as begun; others at --vmap {width}" if parts else ""
+
+
+def check_vmap(cells: Sequence[Cell], width: int) -> None:
+    """Refuse to vmap what cannot be.
+
+    Raises:
+      UsageError: an environment on the host is one simulator, which cannot be several.
+    """
+    for env in {cell.env for cell in cells} if width > 1 else ():
+        if not registry.env(env).resumable:
+            raise UsageError(f"--vmap {width}: {env} runs one seed at a time: leave --vmap out")
 
 
 def check_checkpoints(store: Store, cells: Sequence[Cell]) -> None:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Int, Key, PRNGKeyArray
 from rlsuite import keys, metrics, registry
 from rlsuite.config import Config
 from rlsuite.engine.cells import Cell
+from rlsuite.engine.environment import check_precision
 from rlsuite.evaluate import Evaluation, evaluate
 from rlsuite.metrics import Metrics
 from rlsuite.types import Agent, Context, Hyper, Mode, PolicyParams, State
@@ -53,9 +54,13 @@ class Program:
       episodes: per evaluation.
       mode: how evaluation acts; None for the agent's own.
       width: runs driven at once.
+
+    Raises:
+      UsageError: jax's 64-bit mode is on.
     """
 
     def __init__(self, agent: Agent, episodes: int, mode: Mode | None, width: int = 1) -> None:
+        check_precision()
         self.agent = agent
         self.width = width
         self.traces: Counter[str] = Counter()

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlsuite.engine.cells import Cell
+from rlsuite.engine.launch import how_it_ended
 
 LINE_SECONDS = 15.0
 MOST_SHOWN = 12
@@ -77,7 +78,7 @@ class Tally:
             self.active.pop(str(cell), None)
             self.failed[str(cell)] = event["error"]
             self.finished.add(str(cell))
-            return self._why(str(cell), event["error"], event.get("dataset"))
+            return self._why(str(cell), event)
         elif kind == "estimate":
             first, self.memory = not self.memory, max(self.memory, event["bytes"])
             return f"about {self.memory / 2**30:.1f} GiB for each worker" if first else None
@@ -85,20 +86,25 @@ class Tally:
             self.refused = event["error"]
         elif kind == "hung":
             return (
-                f"worker {slot} used no CPU time and said nothing for {event['seconds']:.0f} s in "
-                f"{self.name(cell)}: killed, it goes on from its last checkpoint"
+                f"worker {slot} hardly used the CPU and said nothing for {event['seconds']:.0f} s "
+                f"in {self.name(cell)}: killed, it goes on from its last checkpoint"
             )
         elif kind == "died":
-            then = "started again" if event["restarted"] else "given up after several restarts"
-            return f"worker {slot} died (code {event['code']}) in {self.name(cell)}: {then}"
+            then = "started again" if event["restarted"] else "given up"
+            said = f", its last words: {event['text'][:300]}" if event.get("text") else ""
+            how = how_it_ended(event["code"])
+            return f"worker {slot} {how} in {self.name(cell)}: {then}{said}"
         elif kind == "output":
             return f"worker {slot}: {event['text']}"
         return None
 
-    def _why(self, cell: str, error: str, dataset: str | None) -> str | None:
+    def _why(self, cell: str, event: dict[str, Any]) -> str | None:
         """Of a dataset that cannot be used once, not for every run on it."""
+        error, dataset = event["error"], event.get("dataset")
         if dataset is None:
-            return f"{self.name(cell)} failed: {error}"
+            inside = f" in the environment {event['inside']}" if event.get("inside") else ""
+            whole = f" (the whole text: {event['text']})" if event.get("text") else ""
+            return f"{self.name(cell)} failed{inside}: {error}{whole}"
         told = error in self.unfit.values()
         self.unfit[cell] = error
         return None if told else f"runs on {dataset} are left out: {error}"

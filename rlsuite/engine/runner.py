@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -40,6 +41,14 @@ class Position(NamedTuple):
 
 class Stopped(Exception):
     """The worker was asked to stop; every cell is committed."""
+
+
+class Damaged(UsageError):
+    """A cell cannot go on from its checkpoint; those that run beside it can."""
+
+    def __init__(self, cell_id: str, message: str) -> None:
+        super().__init__(message)
+        self.cell_id = cell_id
 
 
 Report = Callable[[Track, int, float], None]
@@ -132,30 +141,53 @@ class Runner:
         return at
 
     def _resume(self) -> Position | None:
+        """Where the checkpoints are; None: from the beginning.
+
+        A cell that was committed before its first chunk (a kill while that compiles) runs with
+        others that never began, at any width: its beginning is made again from its seed.
+        """
         paths = [self.store.path(track.cell.id, "checkpoint") for track in self.tracks]
-        if not paths[0].exists():
+        metas = [self._meta(t, p) for t, p in zip(self.tracks, paths, strict=True) if p.exists()]
+        at = {meta["iteration"] for meta in metas} | ({0} if len(metas) < len(paths) else set())
+        if len(at) > 1:
+            raise ValueError(f"cells that run together are at different iterations: {sorted(at)}")
+        same = all(meta["provenance"].get("width", 1) == self.program.width for meta in metas)
+        if at == {0} and not (same and len(metas) == len(paths)):
             return None
         template = self.program.shapes(self.contexts[0])
-        states, unfinished, iteration = [], [], 0
+        states, unfinished = [], []
         for track, path in zip(self.tracks, paths, strict=True):
+            state, running = self._restored(track, path, template)
+            states.append(state)
+            unfinished.append(running)
+        stack = self.program.stack
+        return Position(stack(states), stack(unfinished), at.pop())
+
+    def _meta(self, track: Track, path: Path) -> dict[str, Any]:
+        try:
+            return files.read_meta(path)
+        except UsageError as error:
+            raise Damaged(track.cell.id, str(error)) from None
+
+    def _restored(self, track: Track, path: Path, template: Any) -> tuple[Any, Any]:
+        """One cell's state and unfinished metrics."""
+        try:
             arrays, meta = files.read_arrays(path)
             check_width(meta, self.program.width, str(path))
-            states.append(tree.from_arrays(template[0], arrays, "state", str(path)))
-            unfinished.append(
-                tree.from_arrays(template[1], completed(arrays), "metrics", str(path))
-            )
-            track.resume(unpack_rows(arrays), meta)
-            iteration = meta["iteration"]
-        stack = self.program.stack
-        return Position(stack(states), stack(unfinished), iteration)
+            state = tree.from_arrays(template[0], arrays, "state", str(path))
+            unfinished = tree.from_arrays(template[1], completed(arrays), "metrics", str(path))
+        except UsageError as error:
+            raise Damaged(track.cell.id, str(error)) from None
+        track.resume(unpack_rows(arrays), meta)
+        return state, unfinished
 
     # --- going on -------------------------------------------------------------------------------
 
     def _advance(self, at: Position) -> Position:
         until = min(b for b in self.logs + self.evals if b > at.iteration)
         count = until - at.iteration
-        if self._rate:
-            count = min(count, max(1, int(self._rate * CHUNK_SECONDS)))
+        # The first is one iteration: nobody knows yet how long that takes, and the parent listens.
+        count = min(count, max(1, int(self._rate * CHUNK_SECONDS)))
         state, running, spent = self._timed(
             lambda: self.program.chunk(at.state, at.running, self.ctx, count)
         )

@@ -18,7 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,15 @@ class Store:
 
     # --- the spec ---------------------------------------------------------------------------
 
-    def prepare(self, cells: Iterable[Cell], command: list[str]) -> list[Cell]:
+    def prepare(
+        self, cells: Iterable[Cell], command: list[str], how: Mapping[str, Any] | None = None
+    ) -> list[Cell]:
         """Create the folder, or add cells to it. Cells already there keep their files.
+
+        Args:
+          cells: of this request.
+          command: the command line, kept.
+          how: what `Store.how` gives from now on; where a value is None, as it was.
 
         Returns:
           All cells of this request (not those only earlier requests had).
@@ -63,9 +70,10 @@ class Store:
                 if cell_id in known:
                     self._check_same(known[cell_id], cell)
             commands = files.read_json(self._spec)["commands"] if self.exists() else []
+            kept = self.how() | {k: v for k, v in (how or {}).items() if v is not None}
             if command not in commands:
                 commands.append(command)
-            self._write_spec({**known, **asked}, commands)
+            self._write_spec({**known, **asked}, commands, kept)
         return list(asked.values())
 
     def _check_data(self, known: list[Cell], asked: list[Cell]) -> None:
@@ -130,7 +138,9 @@ class Store:
         """Whether this is a run folder."""
         return self._spec.exists()
 
-    def _write_spec(self, cells: dict[str, Cell], commands: list[list[str]]) -> None:
+    def _write_spec(
+        self, cells: dict[str, Cell], commands: list[list[str]], how: Mapping[str, Any]
+    ) -> None:
         configs: dict[str, Any] = {}
         rows = []
         for cell in cells.values():
@@ -141,7 +151,15 @@ class Store:
             configs[name] = config
             rows.append({**row, "config": name})
         spec = {"version": VERSION, "commands": commands, "configs": configs, "cells": rows}
-        files.write_json(self._spec, spec)
+        files.write_json(self._spec, {**spec, **how})
+
+    def how(self) -> dict[str, Any]:
+        """How the folder's cells are run: `width`, how many at once by a worker, and whether
+        `deterministic` on a GPU. Neither is part of what a cell is."""
+        spec = files.read_json(self._spec) if self.exists() else {}
+        return {
+            "width": spec.get("width", 1), "deterministic": spec.get("deterministic", False)
+        }  # fmt: skip
 
     def cells(self) -> list[Cell]:
         """Every cell ever asked of this folder, in the order asked."""

@@ -2,12 +2,15 @@
 
 Started by `rlsuite.engine.launch` with the environment that makes jax single-threaded and safe
 (`rlsuite.engine.environment`). It starts importing while the parent still plans, then reads one
-line, the run folder, from standard input. Events go to standard output, one JSON object a line.
+line, the run folder, from standard input. Events are one JSON object a line, on a pipe that the
+parent opens for them; without one, where somebody starts a worker by hand, on standard output.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import signal
@@ -16,13 +19,27 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlsuite.engine import files
+from rlsuite.engine.cells import Cadence
 from rlsuite.engine.datasets import Datasets, Unfit
+from rlsuite.engine.environment import EVENTS, LOGS
 from rlsuite.errors import UsageError
 
 EVENT_SECONDS = 0.5
+POLL_SECONDS = 0.5
+WAITING_SECONDS = 5.0
+
+
+class Place(NamedTuple):
+    """Where a cell stands: those at the same place can run together."""
+
+    group: str
+    iterations: int
+    cadence: Cadence
+    iteration: int
+    width: int
 
 
 class Worker:
@@ -37,7 +54,7 @@ class Worker:
         self.claims = Claims(folder)
         self.slot, self.slots, self.width = slot, slots, width
         self.provenance = provenance.collect()
-        self.programs: dict[str, Any] = {}
+        self.programs: dict[tuple[str, int], Any] = {}
         self.datasets = Datasets()
         self.stopping = False
         self.parent = os.getppid()
@@ -60,13 +77,17 @@ class Worker:
 
     def work(self) -> None:
         """Until every cell is finished or failed, or the worker is asked to stop."""
+        told = time.monotonic()
         while not self.should_stop():
             left = self._left()
             if not left:
                 break
             # Those that are left are other workers'; one of them may die.
             if not self._one_pass(left):
-                time.sleep(0.5)
+                time.sleep(POLL_SECONDS)
+                if time.monotonic() - told >= WAITING_SECONDS:
+                    told = time.monotonic()
+                    emit("waiting", slot=self.slot)
         emit("stopped" if self.should_stop() else "idle", slot=self.slot)
 
     def _left(self) -> list[Any]:
@@ -92,17 +113,45 @@ class Worker:
     def _one_pass(self, cells: list[Any]) -> bool:
         ran = False
         batch: list[Any] = []
-        for cell in [*self._ordered(cells), None]:
+        place: Place | None = None
+        for cell in self._ordered(cells):
             if self.should_stop():
                 break
-            if batch and (cell is None or len(batch) == self.width or not self._fits(batch, cell)):
-                ran = self._run_claimed(batch) or ran
-                batch = []
-            if cell is not None and self._claim(cell):
-                batch.append(cell)
+            found = self._take(cell)
+            if found is not None and batch and found != place:
+                # Another worker may have it meanwhile: a cell waits for no batch it is not in.
+                self.claims.release(cell.id)
+                ran, batch = self._run_claimed(batch, place) or ran, []
+                found = None if self.should_stop() else self._take(cell)
+            if found is None:
+                continue
+            place = found
+            batch.append(cell)
+            if len(batch) == place.width:
+                ran, batch = self._run_claimed(batch, place) or ran, []
+        if batch and not self.should_stop():
+            return self._run_claimed(batch, place) or ran
         for cell in batch:
             self.claims.release(cell.id)
         return ran
+
+    def _take(self, cell: Any) -> Place | None:
+        """Claim a cell and see where it stands; None where it is not to be had."""
+        if not self._claim(cell):
+            return None
+        path = self.store.path(cell.id, "checkpoint")
+        iteration, width = 0, self.width
+        try:
+            if path.exists():
+                meta = files.read_meta(path)
+                # A cell goes on at the width that it began with: only so are its bits the same.
+                if iteration := meta["iteration"]:
+                    width = meta["provenance"].get("width", 1)
+        except UsageError as error:
+            self._fail([cell], error)
+            self.claims.release(cell.id)
+            return None
+        return Place(cell.group, cell.iterations, cell.cadence, iteration, width)
 
     def _claim(self, cell: Any) -> bool:
         if self._ended(cell) or not self.claims.take(cell.id):
@@ -116,31 +165,32 @@ class Worker:
     def _ended(self, cell: Any) -> bool:
         return self.store.is_done(cell.id) or self.store.path(cell.id, "failed").exists()
 
-    def _fits(self, batch: list[Any], cell: Any) -> bool:
-        """Whether a cell can run beside those of a batch."""
-        return self._companions(cell) == self._companions(batch[0])
+    def _run_claimed(self, batch: list[Any], place: Place | None = None) -> bool:
+        from rlsuite.engine.runner import Damaged
 
-    def _companions(self, cell: Any) -> tuple[Any, ...]:
-        path = self.store.path(cell.id, "checkpoint")
-        iteration = files.read_meta(path)["iteration"] if self.width > 1 and path.exists() else 0
-        return cell.group, cell.iterations, cell.cadence, iteration
-
-    def _run_claimed(self, batch: list[Any]) -> bool:
+        left, width = list(batch), place.width if place else self.width
         try:
-            return self._run(batch)
+            while left:
+                try:
+                    return self._run(left, width)
+                except Damaged as error:
+                    # Its companions are at no fault.
+                    self._fail([cell for cell in left if cell.id == error.cell_id], error)
+                    left = [cell for cell in left if cell.id != error.cell_id]
+            return True
         finally:
             for cell in batch:
                 self.claims.release(cell.id)
 
-    def _run(self, batch: list[Any]) -> bool:
-        from rlsuite.engine.runner import Runner, Stopped
+    def _run(self, batch: list[Any], width: int) -> bool:
+        from rlsuite.engine.runner import Damaged, Runner, Stopped
 
         for cell in batch:
             emit("start", cell=cell.id, slot=self.slot)
         origin = self.provenance | describe(batch[0])
         try:
             self.datasets.check(batch[0])
-            program = self._program(batch[0])
+            program = self._program(batch[0], width)
             runner = Runner(
                 batch, program, self.store, origin, self._report, self.should_stop,
                 commit_first=self.ran == 0, data=self.datasets.of(batch[0], program.agent),
@@ -159,14 +209,26 @@ class Worker:
             runner.run()
         except Stopped:
             return True
+        except Damaged:
+            raise
         except Exception as error:
-            for _, track in runner.running:
-                self.store.fail(track.cell.id, traceback.format_exc())
-                line = f"{type(error).__name__}: {error}".splitlines()[0]
-                emit("failed", cell=track.cell.id, error=line)
+            self._fail([track.cell for _, track in runner.running], error)
             return True
         self.ran += 1
         return True
+
+    def _fail(self, cells: list[Any], error: Exception) -> None:
+        """Mark cells as failed, with one line for the parent and the whole text in a file."""
+        whole = "".join(traceback.format_exception(error))
+        (self.store.folder / LOGS).mkdir(exist_ok=True)
+        for cell in cells:
+            text = self.store.folder / LOGS / f"{cell.id}.txt"
+            files.write_atomic(text, whole.encode())
+            self.store.fail(cell.id, whole)
+            inside = own_error(str(error))
+            line = inside or (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
+            where = {"inside": cell.env} if inside else {}
+            emit("failed", cell=cell.id, error=line, text=str(text), **where)
 
     def _leave_out(self, batch: list[Any], error: str) -> None:
         for cell in batch:
@@ -183,18 +245,18 @@ class Worker:
             self._last_event[cell] = now
             emit("progress", cell=cell, slot=self.slot, steps=steps, ret=track.latest, rate=rate)
 
-    def _program(self, cell: Any) -> Any:
+    def _program(self, cell: Any, width: int) -> Any:
         from rlsuite.engine.memory import check_memory
         from rlsuite.engine.program import Program
 
-        if cell.group not in self.programs:
+        if (cell.group, width) not in self.programs:
             # One program at a time: a grid of many shapes must not keep them all in memory.
             self.programs.clear()
-            program = Program.for_cell(cell, self.width)
+            program = Program.for_cell(cell, width)
             data = self.datasets.of(cell, program.agent)
             emit("estimate", bytes=check_memory(program, cell, self.slots, data))
-            self.programs[cell.group] = program
-        return self.programs[cell.group]
+            self.programs[cell.group, width] = program
+        return self.programs[cell.group, width]
 
 
 def describe(cell: Any) -> dict[str, Any]:
@@ -210,19 +272,86 @@ def describe(cell: Any) -> dict[str, Any]:
     return out
 
 
+def own_error(text: str) -> str | None:
+    """The line of the error that Python code raised where a compiled program called it.
+
+    Args:
+      text: what jax says of it: a word of its own, then the traceback.
+
+    Returns:
+      Its type and the first line of its message; None where `text` is about something else.
+    """
+    first, _, rest = text.partition("\n")
+    if "callback" not in first.lower() or "Traceback" not in text:
+        return None
+    # After the last frame the first line that is not indented; a message may have several lines.
+    frames = rest.rpartition("  File ")[2].splitlines()
+    after = [line for line in frames[1:] if line.strip()] or [rest.strip().rpartition("\n")[2]]
+    return next((line for line in after if not line[0].isspace()), after[-1].strip()) or None
+
+
+class Channel:
+    """Where events go: a pipe of their own to the parent, which nothing else is written to."""
+
+    def __init__(self) -> None:
+        self.pipe: int | None = None
+
+    def open(self) -> None:
+        """Take the pipe that the parent has left open; no process started from here inherits it."""
+        number = os.environ.pop(EVENTS, "")
+        if number:
+            self.pipe = int(number)
+            os.set_inheritable(self.pipe, False)
+
+    def send(self, line: str) -> None:
+        """One event. A parent that is gone is noticed by `should_stop`; the cell is committed."""
+        if self.pipe is None:
+            print(line, flush=True)
+            return
+        data = line.encode() + b"\n"
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self.pipe, data) :]
+
+
+CHANNEL = Channel()
+
+
 def emit(kind: str, **values: Any) -> None:
     """One event for the parent."""
-    try:
-        sys.stdout.write(json.dumps({"event": kind, **values}) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The parent is gone; `should_stop` notices, the cell is committed first.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    CHANNEL.send(json.dumps({"event": kind, **values}))
+
+
+class Text(io.RawIOBase):
+    """Standard output for environments and libraries: no end of the run if nobody reads it."""
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def fileno(self) -> int:
+        """Standard output's, for processes that are started from here."""
+        return 1
+
+    def write(self, data: Any) -> int:
+        """All of it, or nothing where the reader is gone."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        with contextlib.suppress(OSError):
+            while left:
+                left = left[os.write(1, left) :]
+        return size
 
 
 def main(argv: list[str]) -> int:
     """`python -m rlsuite.engine.worker SLOT SLOTS WIDTH [MODULE ...]`, the folder on stdin."""
     slot, slots, width, *modules = argv
+    CHANNEL.open()
+    text = io.TextIOWrapper(Text(), "utf-8", "replace", line_buffering=True)  # pyright: ignore
+    sys.stdout = text
+    if CHANNEL.pipe is not None:
+        # The parent reads both in one.
+        sys.stderr = text
     for module in ("rlsuite.engine.runner", "rlsuite.engine.memory", *modules):
         importlib.import_module(module)
     folder = sys.stdin.readline().strip()
@@ -234,4 +363,6 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Under its own name too, or what it imports would find another channel.
+    sys.modules["rlsuite.engine.worker"] = sys.modules[__name__]
     sys.exit(main(sys.argv[1:]))

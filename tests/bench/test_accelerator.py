@@ -11,6 +11,7 @@ import pytest
 from rlsuite.bench import accelerator
 from rlsuite.bench.children import run_accelerator
 from rlsuite.cli import bench
+from rlsuite.engine.environment import Gpus
 from rlsuite.errors import UsageError
 
 TOY = {
@@ -62,12 +63,12 @@ def test_lines_of_other_programs_are_no_rows():
 
 
 @pytest.mark.parametrize(("argv", "line"), [
-    (["accelerator"], "no GPU is visible here: --tiny runs on a CPU"),
+    (["accelerator"], "no GPU is here: --tiny runs on a CPU"),
     (["accelerator", "--tiny", "--cases", "pppo"], "no case 'pppo': did you mean 'ppo'"),
     (["ppo", "--tiny"], "bench ppo has no --tiny, it is of bench accelerator"),
 ])  # fmt: skip
 def test_what_it_refuses(argv, line, monkeypatch):
-    monkeypatch.setattr(bench, "visible_gpus", list)
+    monkeypatch.setattr(bench, "gpus", lambda: Gpus(why="no GPU is here"))
     with pytest.raises(UsageError, match=re.escape(line)):
         bench.main(argv)
 

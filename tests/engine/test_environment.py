@@ -1,98 +1,161 @@
-"""Where caches go: what is named, else the XDG rules, else a temporary folder and a line."""
+"""What a worker is started in: which device, what is said of it, and switches put right."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import tempfile
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jax
 import pytest
 
-from rlsuite.engine.environment import cache_folder, home_folder
-from rlsuite.envs.datasets import locate
+from rlsuite.engine import environment
+from rlsuite.engine.environment import (
+    CPU_FLAGS,
+    check_precision,
+    check_workers,
+    gpus,
+    where,
+    worker_environment,
+)
+from rlsuite.engine.launch import Workers
 from rlsuite.errors import UsageError
 
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A user with a home folder and nothing named; temporary folders are the test's."""
-    for name in ("RLSUITE_CACHE", "XDG_CACHE_HOME", "MINARI_DATASETS_PATH"):
-        # Set first, so that what is set meanwhile is taken back.
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "me"))
-    (tmp_path / "me").mkdir()
-    (tmp_path / "scratch").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS")
 
 
-def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither HOME nor an entry in the list of users."""
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """A machine with signs of a GPU and a jax that has support for them, as far as it says."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(environment, "SIGNS", (str(tmp_path),))
+    monkeypatch.setattr(environment.importlib.metadata, "entry_points", lambda **_: ["cuda"])
+    environment._ask.cache_clear()
+    yield monkeypatch
+    environment._ask.cache_clear()
 
-    def missing(uid: int) -> None:
-        raise KeyError(f"getpwuid(): uid not found: {uid}")
 
-    monkeypatch.delenv("HOME")
-    monkeypatch.setattr(pwd, "getpwuid", missing)
+def answering(machine: pytest.MonkeyPatch, out: str, error: str = "") -> list[dict[str, str]]:
+    """Let jax's process answer so; the environments of those that are started."""
+    asked: list[dict[str, str]] = []
+
+    def run(command: list[str], env: dict[str, str], **_: Any) -> Any:
+        asked.append(env)
+        return subprocess.CompletedProcess(command, 0, out, error)
+
+    machine.setattr(environment.subprocess, "run", run)
+    return asked
 
 
-@pytest.mark.parametrize("given", ["", "relative/cache", ".", "~/cache"])
-def test_a_cache_home_that_is_no_absolute_path_counts_as_not_given(
-    given: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("chosen", ["-1", "", "none", "NoDevFiles", "-1,0"])
+def test_masked_gpus_are_none_and_jax_is_not_asked(
+    machine: pytest.MonkeyPatch, chosen: str
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", given)
-    assert cache_folder() == tmp_path / "me" / ".cache" / "rlsuite"
+    asked = answering(machine, '["cuda", ["H100"]]')
+    machine.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert check_workers("auto", 7) == "cpu"
+    line = where("auto", "cpu", 2)
+    assert line == f"2 workers on the CPU (CUDA_VISIBLE_DEVICES={chosen} hides every GPU)"
+    assert where("cpu", "cpu", 1) == "1 worker on the CPU"
+    with pytest.raises(UsageError, match="--device gpu: CUDA_VISIBLE_DEVICES="):
+        check_workers("gpu", None)
+    assert not asked
 
 
-def test_what_is_named_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "rlsuite"
-    monkeypatch.setenv("RLSUITE_CACHE", "here")
-    assert cache_folder() == Path("here")
-    monkeypatch.setenv("RLSUITE_CACHE", "")
-    assert cache_folder() == tmp_path / "xdg" / "rlsuite"
+@pytest.mark.parametrize("chosen", ["0", "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"])
+def test_a_chosen_gpu_that_jax_cannot_use_is_none(machine: pytest.MonkeyPatch, chosen: str) -> None:
+    answering(machine, "[]", "warming up\nno CUDA-capable device is detected\n")
+    machine.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert check_workers("auto", None) == "cpu"
+    assert "no CUDA-capable device is detected" in where("auto", "cpu", 1)
+    # On a machine without any sign nobody is asked: it would cost every command seconds.
+    machine.setattr(environment, "SIGNS", ())
+    machine.setattr(environment.shutil, "which", lambda _: None)
+    asked = answering(machine, '["cuda", ["H100"]]')
+    environment._ask.cache_clear()
+    assert not gpus().ids
+    assert "no GPU is here" in where("auto", "cpu", 1)
+    machine.delenv("CUDA_VISIBLE_DEVICES")
+    assert where("auto", "cpu", 1) == "1 worker on the CPU"
+    assert not asked
 
 
-def test_a_user_without_a_home_needs_none_where_a_folder_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    nobody(monkeypatch)
-    assert home_folder() is None
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "rlsuite"
-    with pytest.raises(UsageError, match=r"no dataset '~x'"):
-        locate.find("~x")
+def test_jax_is_asked_once_and_each_worker_gets_a_gpu(machine: pytest.MonkeyPatch) -> None:
+    asked = answering(machine, 'a banner\n["cuda", ["H100", "H100"]]\n')
+    machine.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5,-1,7")
+    machine.setenv("XLA_FLAGS", f"--xla_dump_to=x {CPU_FLAGS}")
+    machine.setenv("PJRT_NPROC", "1")
+    assert [check_workers("auto", n) for n in (None, 1, 2)] == ["gpu"] * 3
+    assert where("auto", "gpu", 2) == "2 workers on H100, one each"
+    first, second = worker_environment("gpu", 0), worker_environment("gpu", 1, deterministic=True)
+    assert (first["CUDA_VISIBLE_DEVICES"], second["CUDA_VISIBLE_DEVICES"]) == ("3", "GPU-5")
+    assert first["JAX_PLATFORMS"] == "cuda,cpu"
+    assert first["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert "PJRT_NPROC" not in first
+    assert first["XLA_FLAGS"] == "--xla_dump_to=x"
+    assert second["XLA_FLAGS"] == "--xla_dump_to=x --xla_gpu_deterministic_ops=true"
+    assert len(asked) == 1
 
 
-@pytest.mark.parametrize("home", [None, "", "relative", "a file"])
-def test_without_a_home_a_temporary_folder_is_taken_and_said_once(
-    home: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    if home is None:
-        nobody(monkeypatch)
-    elif home == "a file":
-        (tmp_path / "file").touch()
-        monkeypatch.setenv("HOME", str(tmp_path / "file"))
-    else:
-        monkeypatch.setenv("HOME", home)
-        monkeypatch.setattr("rlsuite.engine.environment._can_hold", lambda folder: False)
-    folder = cache_folder()
-    assert folder == tmp_path / "scratch" / f"rlsuite-{os.getuid()}"
-    assert folder.stat().st_mode & 0o077 == 0
-    said = capsys.readouterr().err
-    assert str(folder) in said
-    assert "RLSUITE_CACHE" in said
-    assert said.count("\n") == 1
-    assert cache_folder() == folder
-    assert not capsys.readouterr().err
+def test_more_workers_than_gpus_is_one_line(machine: pytest.MonkeyPatch) -> None:
+    answering(machine, '["cuda", ["H100"]]')
+    for device in ("auto", "gpu"):
+        with pytest.raises(UsageError, match="--workers 2 on 1 GPU: each worker takes one"):
+            Workers(2, device)
+    assert check_workers("cpu", 2) == "cpu"
 
 
-def test_a_temporary_folder_that_is_another_users_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    nobody(monkeypatch)
-    (tmp_path / "scratch" / f"rlsuite-{os.getuid()}").symlink_to(tmp_path / "me")
-    with pytest.raises(UsageError, match="somebody else's: set RLSUITE_CACHE"):
-        cache_folder()
+def test_jax_without_gpus_says_so(machine: pytest.MonkeyPatch) -> None:
+    machine.setenv("JAX_PLATFORMS", "cpu")
+    assert gpus().why == "JAX_PLATFORMS=cpu"
+    machine.delenv("JAX_PLATFORMS")
+    answering(machine, "", "Unknown flag in XLA_FLAGS: --xla_nonsense")
+    assert "Unknown flag in XLA_FLAGS" in gpus().why
+    machine.setattr(environment.importlib.metadata, "entry_points", lambda **_: [])
+    assert "without its support for GPUs" in gpus().why
+
+
+def test_a_real_jax_answers(machine: pytest.MonkeyPatch) -> None:
+    """Where none of the CPU's tests run there may be a GPU, or not: an answer it is."""
+    machine.setenv("JAX_PLATFORMS", "")
+    found = gpus()
+    assert bool(found.ids) != bool(found.why)
+    assert len(found.ids) == len(found.names)
+
+
+def test_flags_are_known_to_this_jax() -> None:
+    """XLA ends a process that has a flag it does not know."""
+    env = worker_environment("cpu")
+    env["XLA_FLAGS"] += f" {environment.DETERMINISTIC}"
+    code = "import jax; print(jax.numpy.ones(3).sum())"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "3.0"), done.stderr
+
+
+def test_switches_of_the_users_shell_are_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_ENABLE_X64", "1")
+    monkeypatch.setenv("JAX_DEFAULT_PRNG_IMPL", "rbg")
+    monkeypatch.setenv("JAX_DEBUG_NANS", "1")
+    code = (
+        "import jax, jax.numpy as jnp\n"
+        "print(jnp.zeros(1, float).dtype, jax.random.key_impl(jax.random.key(0)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=worker_environment("cpu"), capture_output=True, text=True
+    )
+    assert done.stdout.split()[0] == "float32", done.stderr
+    assert "fry" in done.stdout
+    # What only helps to find a fault stays.
+    assert worker_environment("cpu")["JAX_DEBUG_NANS"] == "1"
+
+
+def test_training_in_64_bits_is_one_line() -> None:
+    from rlsuite.engine.program import Program
+
+    agent: Any = None
+    with jax.enable_x64(True), pytest.raises(UsageError, match="64-bit mode is on"):
+        Program(agent, 1, None)
+    check_precision()

@@ -16,7 +16,7 @@ from rlsuite import keys, metrics
 from rlsuite.engine import files, tree
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.program import Program, context
-from rlsuite.engine.runner import Runner, Stopped, boundaries
+from rlsuite.engine.runner import Damaged, Runner, Stopped, boundaries
 from rlsuite.engine.store import Store
 from rlsuite.engine.track import completed
 from rlsuite.errors import UsageError
@@ -154,8 +154,43 @@ def test_boundaries_end_with_the_last_iteration(iterations: int, count: int) -> 
     assert boundaries(iterations, 0, first=True) == []
 
 
-def test_at_equal_width_a_seed_does_not_feel_its_companions(tmp_path: Path) -> None:
-    wide = Program.for_cell(tiny_cells()[0], width=3)
+@pytest.fixture(scope="module")
+def wide() -> Program:
+    """One compiled program of three runs at once."""
+    return Program.for_cell(tiny_cells()[0], width=3)
+
+
+def test_cells_committed_before_their_first_step_run_with_those_that_never_began(
+    wide: Program, program: Program, tmp_path: Path
+) -> None:
+    """A kill while the first chunk compiles leaves such; theirs may be another width, too."""
+    cells = tiny_cells(seeds=3)
+    whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
+    for store in (whole, broken):
+        store.prepare(cells, [])
+    drive(cells, wide, whole, None)
+    for batch, made in (([cells[1]], wide), ([cells[2]], program)):
+        Runner(batch, made, broken, {}, lambda *_: None, lambda: False, commit_first=True)._begin()
+    assert len(list(broken.cells_folder.glob("*.checkpoint"))) == 2
+    drive(cells, wide, broken, 2)
+    for cell in cells:
+        found, meta = files.read_arrays(broken.path(cell.id, "done"))
+        assert same_bits(found, files.read_arrays(whole.path(cell.id, "done"))[0])
+        assert meta["provenance"]["width"] == 3
+
+
+def test_a_checkpoint_that_does_not_fit_names_its_cell(program: Program, tmp_path: Path) -> None:
+    cell = tiny_cells()[0]
+    store = Store(tmp_path)
+    store.prepare([cell], [])
+    meta = {"iteration": 3, "provenance": {}, "latest": None, "clock": {}}
+    store.commit(cell.id, {"state.other": np.zeros(1)}, {}, meta)
+    with pytest.raises(Damaged, match="was written by other code") as found:
+        Runner([cell], program, store, {}, lambda *_: None, lambda: False).run()
+    assert found.value.cell_id == cell.id
+
+
+def test_at_equal_width_a_seed_does_not_feel_its_companions(wide: Program, tmp_path: Path) -> None:
     cells = tiny_cells(seeds=4)
     folders = {"full": [0, 1, 2], "other": [3, 2, 1], "padded": [2]}
     found = {}

@@ -41,9 +41,20 @@ def test_news_are_said_and_the_rest_is_not() -> None:
         t.take(0, {"event": "failed", "cell": cell, "error": "boom"})
     )
     hung = t.take(0, {"event": "hung", "cell": cell, "seconds": 61.0})
-    assert "used no CPU time" in str(hung)
+    assert "hardly used the CPU" in str(hung)
+    killed = t.take(2, {"event": "died", "code": -9, "cell": cell, "restarted": False, "text": "x"})
+    assert killed == (
+        "worker 2 was killed by SIGKILL (out of memory?) in ppo on CartPole-v1, seed 1: given up, "
+        "its last words: x"
+    )
     assert "started again" in str(
         t.take(0, {"event": "died", "cell": cell, "code": -9, "restarted": True})
+    )
+    inside = {"event": "failed", "cell": cell, "error": "ValueError: joint 3 broke",
+              "inside": "gym:Robot-v0", "text": "run/logs/1.txt"}  # fmt: skip
+    assert t.take(0, inside) == (
+        "ppo on CartPole-v1, seed 1 failed in the environment gym:Robot-v0: "
+        "ValueError: joint 3 broke (the whole text: run/logs/1.txt)"
     )
     assert (t.nan, list(t.failed)) == (1, [cell])
 

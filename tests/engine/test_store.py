@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,22 @@ def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="another version"):
         store.cells()
+
+
+def test_how_cells_are_run_is_kept_until_another_command_says_otherwise(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    assert store.how() == {"width": 1, "deterministic": False}
+    for how, kept in (
+        ({"width": 4, "deterministic": None}, {"width": 4, "deterministic": False}),
+        (None, {"width": 4, "deterministic": False}),
+        ({"width": None, "deterministic": True}, {"width": 4, "deterministic": True}),
+        ({"width": 2, "deterministic": None}, {"width": 2, "deterministic": True}),
+    ):
+        store.prepare(tiny_cells(), ["x"], how)
+        assert store.how() == kept
+    # As folders were written before.
+    spec = json.loads((store.folder / "spec.json").read_text())
+    del spec["width"], spec["deterministic"]
+    (store.folder / "spec.json").write_text(json.dumps(spec))
+    assert store.how() == {"width": 1, "deterministic": False}
+    assert [cell.id for cell in store.cells()] == [cell.id for cell in tiny_cells()]

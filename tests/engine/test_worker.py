@@ -13,7 +13,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
+from jax.experimental import io_callback
+from jax.experimental.buffer_callback import buffer_callback
 from rich.console import Console
 from tiny import tiny_cells
 
@@ -25,7 +29,7 @@ from rlsuite.engine.launch import Workers
 from rlsuite.engine.program import Program
 from rlsuite.engine.progress import Tally
 from rlsuite.engine.store import Store
-from rlsuite.engine.worker import Worker
+from rlsuite.engine.worker import Worker, own_error
 from rlsuite.errors import UsageError
 
 
@@ -163,3 +167,140 @@ def test_the_fault_of_the_only_dataset_is_the_commands(tmp_path: Path, both: boo
         workers.cells = cells[1:]
         outcome = execute(store, cells, workers, console, tmp_path)
         assert (outcome.finished, outcome.left) == (1, 1)
+
+
+def commit(store: Store, cell: Cell, iteration: int, width: int) -> None:
+    """A checkpoint's header."""
+    meta = {"iteration": iteration, "provenance": {"width": width}}
+    store.commit(cell.id, {}, {}, meta)
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int]]]:
+    """(width, seeds) of what a worker runs; each run is finished at once."""
+    seen: list[tuple[int, list[int]]] = []
+
+    class Seen(Run):
+        def __init__(self, batch: list[Cell], program: Any, *rest: Any, **_: Any) -> None:
+            seen.append((program.width, [cell.seed for cell in batch]))
+            super().__init__(batch, program, *rest)
+
+    def for_cell(cell: Cell, width: int) -> Any:
+        return SimpleNamespace(agent=SimpleNamespace(env=None), width=width)
+
+    monkeypatch.setattr(Program, "for_cell", for_cell)
+    monkeypatch.setattr(memory, "check_memory", lambda *_: 1)
+    monkeypatch.setattr(runner, "Runner", Seen)
+    return seen
+
+
+def test_cells_go_on_at_the_width_and_beside_those_that_they_began_with(
+    tmp_path: Path, batches: list[tuple[int, list[int]]]
+) -> None:
+    cells = tiny_cells(seeds=9)
+    store = Store(tmp_path)
+    store.prepare(cells, [])
+    places = {0: (3, 2), 1: (3, 2), 2: (5, 2), 3: (3, 1), 4: (0, 2), 5: (0, 1)}
+    for seed, (iteration, width) in places.items():
+        commit(store, cells[seed], iteration, width)
+    with signals_kept():
+        Worker(tmp_path, 0, 1, 3).work()
+    assert batches == [(2, [0, 1]), (2, [2]), (1, [3]), (3, [4, 5, 6]), (3, [7, 8])]
+    assert not list(store.cells_folder.glob("*.failed"))
+
+
+def test_only_headers_of_claimed_cells_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: list[tuple[int, list[int]]]
+) -> None:
+    """Another worker that finishes its cell removes its checkpoint at any moment."""
+    cells = tiny_cells(seeds=3)
+    store = Store(tmp_path)
+    store.prepare(cells, [])
+    for cell in cells:
+        commit(store, cell, 3, 2)
+    with signals_kept():
+        worker = Worker(tmp_path, 0, 1, 2)
+    take, read = worker.claims.take, files.read_meta
+    monkeypatch.setattr(worker.claims, "take", lambda i: i != cells[1].id and take(i))
+
+    def checked(path: Path) -> dict[str, Any]:
+        assert path.name.partition(".")[0] != cells[1].id
+        return read(path)
+
+    monkeypatch.setattr(files, "read_meta", checked)
+    assert worker._one_pass(cells)
+    assert batches == [(2, [0, 2])]
+
+
+def test_a_damaged_checkpoint_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    batches: list[tuple[int, list[int]]],
+) -> None:  # fmt: skip
+    cells = tiny_cells(seeds=4)
+    store = Store(tmp_path)
+    store.prepare(cells, [])
+    for cell in cells:
+        commit(store, cell, 3, 4)
+    store.path(cells[2].id, "checkpoint").write_bytes(b"half")
+    whole = Run.run
+
+    def run(self: Run) -> None:
+        if cells[1] in self.batch:
+            raise runner.Damaged(cells[1].id, "seed 1 was written by other code")
+        whole(self)
+
+    monkeypatch.setattr(Run, "run", run)
+    monkeypatch.setattr(Run, "running", [], raising=False)
+    with signals_kept():
+        Worker(tmp_path, 0, 1, 4).work()
+    assert batches == [(4, [0, 1, 3]), (4, [0, 3])]
+    assert [store.is_done(cell.id) for cell in cells] == [True, False, False, True]
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    failed = {e["cell"]: e for e in events if e["event"] == "failed"}
+    assert set(failed) == {cells[1].id, cells[2].id}
+    assert "seed 1 was written by other code" in failed[cells[1].id]["error"]
+    assert "is damaged" in failed[cells[2].id]["error"]
+    assert "Traceback" in Path(failed[cells[1].id]["text"]).read_text()
+
+
+CALLED = """INTERNAL: {kind} callback: Traceback (most recent call last):
+  File "a.py", line 9, in <module>
+  File "b.py", line 6, in boom
+    raise ValueError
+    ^^^^^
+{error}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (CALLED.format(kind="Error when calling buffer", error="ValueError: joint 3 broke"),
+         "ValueError: joint 3 broke"),
+        (CALLED.format(kind="CpuCallback error calling", error="a.b.Error: one\n  two\nthree"),
+         "a.b.Error: one"),
+        (CALLED.format(kind="Error when calling buffer", error="AssertionError"), "AssertionError"),
+        ("INTERNAL: no memory", None),
+        ("Traceback of something else\nValueError: x", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_an_environments_own_error_is_found_in_what_jax_says(text: str, line: str | None) -> None:
+    assert own_error(text) == line
+
+
+@pytest.mark.parametrize("kind", ["buffer", "pure", "io"])
+def test_own_errors_are_found_in_what_this_jax_says(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ValueError("joint 3 broke\nand so on")
+
+    shape = jax.ShapeDtypeStruct((), jnp.float32)
+    calls = {
+        "buffer": lambda x: buffer_callback(broken, (shape,), has_side_effect=True)(x)[0],
+        "pure": lambda x: jax.pure_callback(broken, shape, x),
+        "io": lambda x: io_callback(broken, shape, x),
+    }
+    with pytest.raises(jax.errors.JaxRuntimeError) as found:
+        jax.block_until_ready(jax.jit(calls[kind])(jnp.float32(1.0)))
+    assert own_error(str(found.value)) == "ValueError: joint 3 broke"
