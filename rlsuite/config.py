@@ -103,6 +103,10 @@ class Config:
     budget_unit: ClassVar[Literal["env_steps", "updates"]] = "env_steps"
     # Settings that runs on disk still name, which never had an effect, with their defaults.
     removed: ClassVar[Mapping[str, Any]] = {}
+    # Settings that came later than runs on disk, with the value that those had in effect (lists for
+    # tuples). It stays when the default changes, so that finished runs remain known as what they
+    # are; a setting that comes without an entry counts with its default.
+    added: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
         for info in fields(type(self)).values():
@@ -139,8 +143,19 @@ class Config:
 
     @classmethod
     def stored(cls: type[_ConfigT], values: Mapping[str, Any]) -> _ConfigT:
-        """`from_mapping` of what was written to disk, which may name settings since removed."""
-        return cls.from_mapping({n: v for n, v in values.items() if n not in cls.removed})
+        """`from_mapping` of what was written to disk: it may name settings since removed and lack
+        some that came later."""
+        kept = {n: v for n, v in values.items() if n not in cls.removed}
+        return cls.from_mapping({**cls.missing(values), **kept})
+
+    @classmethod
+    def missing(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What runs on disk whose `values` lack settings had for them, as plain values."""
+        plain = {
+            n: list(info.default) if isinstance(info.default, tuple) else info.default
+            for n, info in fields(cls).items()
+        }
+        return {n: v for n, v in {**plain, **cls.added}.items() if n not in values}
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON or TOML; tuples become lists."""

@@ -65,6 +65,7 @@ def _read(store: Store, cell: Cell) -> tuple[dict[str, np.ndarray], dict[str, An
                 if path.exists():
                     raise
                 return _read(store, cell)
+            store.check_file(cell, meta, path)
             failed = kind == "checkpoint" and store.path(cell.id, "failed").exists()
             return arrays, meta, meta.get("status", "failed" if failed else "running")
     return {}, {}, "failed" if store.path(cell.id, "failed").exists() else "pending"

@@ -129,7 +129,7 @@ def missing(cells: Sequence[Cell], folders: Sequence[Path]) -> list[Cell]:
     from rlsuite.analysis import merging
 
     done = merging.finished([folder.absolute() for folder in folders])
-    return [cell for cell in cells if cell.id not in done]
+    return [cell for cell in cells if not done & {cell.id, cell.first_id}]
 
 
 def find(file: Path) -> Path:

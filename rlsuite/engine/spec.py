@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,8 +34,9 @@ class Request:
       zip: field -> values, all equally long; run side by side.
       seeds: reporting seeds.
       total_steps: budget; None for the preset's.
-      label: prefix of the series; default the agent's name.
+      label: what the series is called; by default it is named by what is run.
       datasets: names or paths, each a run of its own, for agents that learn from one.
+      flags: names of settings that stand on the command line; the others stand in a file.
     """
 
     agent: str
@@ -50,6 +52,7 @@ class Request:
     env_options: dict[str, Any] = field(default_factory=dict)
     cadence: Cadence = field(default_factory=Cadence)
     datasets: Sequence[str] = ()
+    flags: Collection[str] = ()
 
 
 def expand(requests: Iterable[Request]) -> list[Cell]:
@@ -127,11 +130,14 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
             if check is not None:
                 check(env_row)
             iterations, executed = executed_budget(config, total, request.exact_steps)
+            settings = config.to_mapping()
             cell = Cell(
-                agent=request.agent, env=env_id, config=config.to_mapping(), seed=0,
+                agent=request.agent, env=env_id, config=settings, seed=0,
                 iterations=iterations, total_steps=executed,
                 env_options=dict(request.env_options), cadence=request.cadence,
-                series=_series(request, sweep), sweep=dict(sweep), data=data,
+                series=request.label or request.agent, sweep={n: settings[n] for n in sweep},
+                data=data, label=request.label or "", preset=request.preset or "",
+                given=_given(request, {**base, **run}),
             )  # fmt: skip
             yield from (dataclasses.replace(cell, seed=seed) for seed in request.seeds)
 
@@ -174,6 +180,9 @@ def _check_seeds(seeds: Sequence[int]) -> None:
     for seed in seeds:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
             raise UsageError(f"a seed must be a whole number of at least 0, not {seed!r}")
+    seed, times = Counter(seeds).most_common(1)[0]
+    if times > 1:
+        raise UsageError(f"seed {seed} is given {times} times: a run of the same seed is the same run")
 
 
 def _points(request: Request) -> list[dict[str, Any]]:
@@ -196,6 +205,9 @@ def _points(request: Request) -> list[dict[str, Any]]:
     return [{**a, **b} for a in product for b in (zipped or [{}])]
 
 
-def _series(request: Request, sweep: dict[str, Any]) -> str:
-    name = request.label or request.agent
-    return " ".join([name, *(f"{key}={value}" for key, value in sweep.items())])
+def _given(request: Request, preset: Mapping[str, Any]) -> dict[str, str]:
+    """Where each value that is no default comes from."""
+    named = [*request.settings, *request.sweep, *request.zip]
+    named += [] if request.total_steps is None else ["total_steps"]
+    told = {name: "flag" if name in request.flags else "file" for name in named}
+    return {**dict.fromkeys(preset, "preset"), **told}

@@ -36,13 +36,12 @@ def test_another_cadence_is_refused(tmp_path: Path) -> None:
         store.prepare(tiny_cells(evaluations=9), [])
 
 
-def test_changed_defaults_are_refused(tmp_path: Path) -> None:
+def test_a_run_under_the_id_of_another_is_damage(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    cell = tiny_cells()[0]
-    old = dataclasses.replace(cell, config={**cell.config, "gamma": 0.5})
-    vars(old)["id"] = cell.id
-    with pytest.raises(UsageError, match=r"agent\.gamma was 0\.5 by default"):
-        store._check_same(old, cell)
+    cell, other = tiny_cells(seeds=2)
+    store.prepare([other.with_id(cell.id)], [])
+    with pytest.raises(UsageError, match=r"damaged: .* \(seed is 1 there, not 0\)"):
+        store.prepare([cell], [])
 
 
 def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
@@ -58,6 +57,6 @@ def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.prepare(tiny_cells(), [])
     text = (tmp_path / "spec.json").read_text()
-    (tmp_path / "spec.json").write_text(text.replace('"version": 1', '"version": 99'))
+    (tmp_path / "spec.json").write_text(text.replace('"version": 2', '"version": 99'))
     with pytest.raises(UsageError, match="another version"):
         store.cells()
