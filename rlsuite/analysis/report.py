@@ -50,7 +50,7 @@ def write(
     scored = scores.final(frames, metric)
     summary = tables.summary(frames, metric)
     summary.write_csv(out_dir / "summary.csv")
-    scored.drop("provenance", "error").write_csv(out_dir / "scores.csv")
+    tables.per_run(scored).write_csv(out_dir / "scores.csv")
     compared = published_module.table(frames, published)
     if not compared.is_empty():
         compared.write_csv(out_dir / "published.csv")

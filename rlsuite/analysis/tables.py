@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rlsuite.analysis import scores, selection, stats
+from rlsuite.analysis import scores, selection, series, stats
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.improvement import probability_of_improvement
 from rlsuite.analysis.scores import Samples
+from rlsuite.engine import labels
 
 # Beyond this many series a table of all pairs is read by nobody.
 _MOST_COMPARED = 6
@@ -121,6 +122,27 @@ def comparisons(samples: Samples) -> pl.DataFrame:
             row = {"series": a, "versus": b, "environments": shared, "probability": found.value}
             rows.append({**row, "low": found.low, "high": found.high, "lost": found.n_nan})
     return pl.DataFrame(rows)
+
+
+def per_run(scored: pl.DataFrame) -> pl.DataFrame:
+    """What each run scored, with the settings in which the runs differ.
+
+    Args:
+      scored: from `scores.final`.
+    """
+    settings = [name for name in scored.columns if name.startswith(series.SETTING)]
+    dropped = ["provenance", "error", *series.COLUMNS, *settings]
+    told = [
+        scored[name] if scored[name].dtype != pl.List else _as_text(scored[name])
+        for name in [*(n for n in ("preset",) if n in scored.columns), *settings]
+    ]
+    varying = [column for column in told if column.n_unique() > 1]
+    return scored.drop(dropped, strict=False).with_columns(varying)
+
+
+def _as_text(lists: pl.Series) -> pl.Series:
+    shown = [None if x is None else labels.shown(x.to_list()) for x in lists]
+    return pl.Series(lists.name, shown, pl.String)
 
 
 def losses(frames: Frames) -> pl.DataFrame:

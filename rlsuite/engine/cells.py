@@ -137,6 +137,11 @@ class Cell:
         return first_id(what, None if self.data is None else self.data.identity)
 
     @property
+    def named_settings(self) -> frozenset[str]:
+        """Settings that the user gave a value, in a file or on the command line."""
+        return frozenset(name for name, place in self.given.items() if place != "preset")
+
+    @property
     def task(self) -> str:
         """What results are listed under: the dataset's name, else the environment's."""
         return self.data.name if self.data else self.env

@@ -15,6 +15,7 @@ from typing import Any
 
 from rlsuite import registry
 from rlsuite.config import coerce, fields
+from rlsuite.engine import labels
 from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
 from rlsuite.engine.data import DataRef, check_families, check_fit, check_names, check_need, resolve
 from rlsuite.engine.outline import at_home, check_home, outline
@@ -106,7 +107,22 @@ def _distinct(cells: Iterable[Cell]) -> list[Cell]:
     for cell in cells:
         first.setdefault(cell.id, cell)
     check_names((cell.data, cell.env) for cell in first.values())
-    return list(first.values())
+    return _named([*first.values()])
+
+
+def _named(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells called what tells the series of this request apart."""
+    variants = {
+        cell.variant: labels.Variant(
+            task=cell.task, key=cell.variant, agent=cell.agent, preset=cell.preset,
+            steps=cell.total_steps, label=cell.label, given=cell.named_settings,
+            settings={**cell.config, **{f"env.{n}": v for n, v in cell.env_options.items()}},
+            unit="updates" if cell.budget_unit == "updates" else "steps",
+        )
+        for cell in reversed(cells)
+    }  # fmt: skip
+    names = dict(zip(variants, labels.names([*variants.values()]), strict=True))
+    return [dataclasses.replace(cell, series=names[cell.variant]) for cell in cells]
 
 
 def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterable[Cell]:
@@ -182,7 +198,9 @@ def _check_seeds(seeds: Sequence[int]) -> None:
             raise UsageError(f"a seed must be a whole number of at least 0, not {seed!r}")
     seed, times = Counter(seeds).most_common(1)[0]
     if times > 1:
-        raise UsageError(f"seed {seed} is given {times} times: a run of the same seed is the same run")
+        raise UsageError(
+            f"seed {seed} is given {times} times: a run of the same seed is the same run"
+        )
 
 
 def _points(request: Request) -> list[dict[str, Any]]:

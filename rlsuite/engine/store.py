@@ -90,7 +90,9 @@ class Store:
                 "use the same evaluations, episodes and logs, or another --out"
             )
         if difference := known.differs(asked):
-            raise UsageError(f"{self._spec} is damaged: {known.id} is not what was run ({difference})")
+            raise UsageError(
+                f"{self._spec} is damaged: {known.id} is not what was run ({difference})"
+            )
 
     def known_as(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells, those that the folder holds under the ids they were made under."""

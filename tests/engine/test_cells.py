@@ -94,7 +94,7 @@ def test_product_and_zip() -> None:
     assert len(cells) == 2 * 2 * 3
     assert {(c.config["num_envs"], c.config["num_steps"]) for c in cells} == {(4, 128), (8, 64)}
     assert {c.series for c in cells} == {
-        f"ppo gamma={g} num_envs={n} num_steps={t}"
+        f"ppo, gamma {g}, num envs {n}, num steps {t}"
         for g in (0.9, 0.99)
         for n, t in ((4, 128), (8, 64))
     }
