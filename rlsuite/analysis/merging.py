@@ -18,7 +18,7 @@ from rlsuite.analysis import loading, series
 from rlsuite.analysis.frames import Frames
 from rlsuite.engine import files, provenance
 from rlsuite.engine.data import check_one_family
-from rlsuite.engine.store import TABLES, Store, check_readable
+from rlsuite.engine.store import TABLES, Store, check_readable, keep_grid
 from rlsuite.errors import UsageError
 
 # Of two states of one run the later of this list counts.
@@ -65,12 +65,14 @@ def commands(folders: Sequence[Path]) -> list[str]:
 
 
 def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
-    """Write into a folder what `load` needs to read it again, and what was published."""
+    """Write into a folder what `load` needs to read it again, what was published, and grids."""
     loading.compact(into, frames)
     for folder in folders:
         published = folder / "targets.csv"
         if published.exists() and not (into / "targets.csv").exists():
             shutil.copyfile(published, into / "targets.csv")
+        for grid in sorted(folder.glob("grid*.toml")):
+            keep_grid(grid, into)
 
 
 def finished(folders: Sequence[Path]) -> set[str]:

@@ -85,6 +85,7 @@ def run_cells(
     args: argparse.Namespace,
     title: str,
     targets: Path | None = None,
+    grid: Path | None = None,
 ) -> int:
     """Run cells in workers into a folder, then show the table and write the report.
 
@@ -95,18 +96,21 @@ def run_cells(
       args: with workers, device and no_report.
       title: of the report.
       targets: published numbers to draw, kept with the results.
+      grid: the file that asks, kept with the results.
 
     Returns:
       Exit code: 0 all finished, 1 some failed or are left.
     """
     from rlsuite.engine.execute import check_checkpoints, describe, execute, modules
     from rlsuite.engine.launch import Workers
-    from rlsuite.engine.store import Store
+    from rlsuite.engine.store import Store, keep_grid
 
     console = make_console()
     store = Store(folder)
     check_checkpoints(store, cells)
-    cells = store.prepare(cells, command)
+    cells = store.prepare(cells, command, title)
+    if grid is not None:
+        keep_grid(grid, folder)
     if targets is not None:
         (folder / "targets.csv").write_bytes(targets.read_bytes())
     budgets = sorted({cell.total_steps for cell in cells})
@@ -140,7 +144,7 @@ def show(
         published = [f / "targets.csv" for f in folders if (f / "targets.csv").exists()]
         drawn = targets.read(published[0]) if published else None
         page = report.write(loaded, into, title, drawn)
-        origin.write(loaded, merging.commands(folders), into)
+        origin.write(loaded, merging.commands(folders), into, title)
         if tables:
             merging.keep(loaded, folders, into)
         console.print(f"report {page}\nfigures {page.parent / 'figures'}")

@@ -85,7 +85,8 @@ def main(argv: Sequence[str]) -> int:
     if not cells:
         print("every run is finished in the folders of --without")
         return 0
-    return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title, targets)
+    command = ["rlsuite", "grid", *argv]
+    return common.run_cells(cells, folder, command, args, title, targets, args.file)
 
 
 def published(file: Path, cells: Sequence[Cell]) -> Path | None:

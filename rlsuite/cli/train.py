@@ -101,6 +101,7 @@ def main(argv: Sequence[str]) -> int:
         exact_steps=args.exact_steps,
         cadence=cadence,
         datasets=[] if args.dataset is None else [args.dataset],
+        flags=[*agent_settings(row, args.agent_options), "total_steps"],
     )
     cells = plan([request])
     if args.dry_run:
@@ -110,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
         Store(args.out.absolute()).check_folder()
     cells = with_data(cells)
     folder = out_folder(cells, args)
-    title = f"{args.agent} on {cells[0].task}"
+    title = Store(folder).title() or f"{args.agent} on {cells[0].task}"
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
 
 

@@ -167,11 +167,8 @@ def _name(variant: Variant, told: _Names) -> str:
         elif name == "steps":
             parts.append(f"{variant.steps:,} {variant.unit}")
         elif name == "kept":
-            parts += (
-                []
-                if variant.kept
-                else ["settings not kept" + (f" in {variant.part}" if variant.part else "")]
-            )
+            where = f" in {variant.part}" if variant.part else ""
+            parts += [] if variant.kept else [f"settings not kept{where}"]
         elif name in variant.settings:
             parts.append(f"{words(name)} {shown(variant.settings[name])}")
     return ", ".join(filter(None, parts))

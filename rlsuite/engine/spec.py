@@ -198,9 +198,7 @@ def _check_seeds(seeds: Sequence[int]) -> None:
             raise UsageError(f"a seed must be a whole number of at least 0, not {seed!r}")
     seed, times = Counter(seeds).most_common(1)[0]
     if times > 1:
-        raise UsageError(
-            f"seed {seed} is given {times} times: a run of the same seed is the same run"
-        )
+        raise UsageError(f"seed {seed} is given {times} times: it is one run, leave it out")
 
 
 def _points(request: Request) -> list[dict[str, Any]]:

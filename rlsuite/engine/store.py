@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -47,8 +48,13 @@ class Store:
 
     # --- the spec ---------------------------------------------------------------------------
 
-    def prepare(self, cells: Iterable[Cell], command: list[str]) -> list[Cell]:
+    def prepare(self, cells: Iterable[Cell], command: list[str], title: str = "") -> list[Cell]:
         """Create the folder, or add cells to it. Cells already there keep their files.
+
+        Args:
+          cells: asked for.
+          command: the command line that asks.
+          title: of the report; "" leaves the one there.
 
         Returns:
           All cells of this request (not those only earlier requests had).
@@ -68,7 +74,8 @@ class Store:
             commands = files.read_json(self._spec)["commands"] if self.exists() else []
             if command not in commands:
                 commands.append(command)
-            self._write_spec({**known, **asked}, commands)
+            title = title or self.title()
+            self._write_spec({**known, **asked}, commands, title)
         return list(asked.values())
 
     def _check_data(self, known: list[Cell], asked: list[Cell]) -> None:
@@ -90,9 +97,7 @@ class Store:
                 "use the same evaluations, episodes and logs, or another --out"
             )
         if difference := known.differs(asked):
-            raise UsageError(
-                f"{self._spec} is damaged: {known.id} is not what was run ({difference})"
-            )
+            raise UsageError(f"{self._spec} is damaged: {known.id} is another run ({difference})")
 
     def known_as(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells, those that the folder holds under the ids they were made under."""
@@ -159,7 +164,7 @@ class Store:
         """Whether this is a run folder."""
         return self._spec.exists()
 
-    def _write_spec(self, cells: dict[str, Cell], commands: list[list[str]]) -> None:
+    def _write_spec(self, cells: dict[str, Cell], commands: list[list[str]], title: str) -> None:
         # What many cells share is written once.
         shared: dict[str, dict[str, Any]] = {"configs": {}, "given": {}}
         rows = []
@@ -170,7 +175,7 @@ class Store:
                 name = hashlib.sha256(text.encode()).hexdigest()[:12]
                 table[name], row[key] = row[key], name
             rows.append(row)
-        spec = {"version": VERSION, "commands": commands, **shared, "cells": rows}
+        spec = {"version": VERSION, "title": title, "commands": commands, **shared, "cells": rows}
         files.write_json(self._spec, spec)
 
     def cells(self) -> list[Cell]:
@@ -208,6 +213,10 @@ class Store:
     def commands(self) -> list[list[str]]:
         """The command lines that asked for cells of this folder."""
         return files.read_json(self._spec)["commands"]
+
+    def title(self) -> str:
+        """What the report of this folder is called, "" where nobody said."""
+        return files.read_json(self._spec).get("title", "") if self.exists() else ""
 
     # --- one cell ---------------------------------------------------------------------------
 
@@ -260,7 +269,22 @@ def check_readable(folder: Path) -> None:
     if Store(folder).exists():
         Store(folder).cells()
     elif not all((folder / name).exists() for name in TABLES):
-        raise UsageError(f"{folder} is no run folder (no spec.json) and keeps no tables of one")
+        drawn = (folder / "report.html").exists()
+        raise UsageError(
+            f"{folder} is no run folder (no spec.json) and keeps no tables of one"
+            + (": its figures were drawn from rows that are gone, run it again" if drawn else "")
+        )
+
+
+def keep_grid(grid: Path, folder: Path) -> None:
+    """Copy a grid file into a run folder as grid.toml; beside another one under the next number."""
+    text = grid.read_bytes()
+    for number in itertools.count(1):
+        path = folder / (f"grid_{number}.toml" if number > 1 else "grid.toml")
+        if not path.exists():
+            files.write_atomic(path, text)
+        if path.read_bytes() == text:
+            return
 
 
 def pack_rows(rows: Rows) -> dict[str, np.ndarray]:

@@ -109,8 +109,8 @@ def test_one_series_stays_one_however_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_grid_file_of_two_runs_has_two_series(tmp_path: Path) -> None:
-    lines = ['[[run]]\nagent = "ppo"\nenv = "CartPole-v1"\nseeds = 2\ntotal_steps = 5000\n'] * 2
-    text = "".join(f"{x}[run.set]\nlearning_rate = {v}\n" for x, v in zip(lines, (1e-3, 1e-2)))
+    one = '[[run]]\nagent = "ppo"\nenv = "CartPole-v1"\nseeds = 2\ntotal_steps = 5000\n[run.set]\n'
+    text = "".join(f"{one}learning_rate = {rate}\n" for rate in (1e-3, 1e-2))
     (tmp_path / "two.toml").write_text(text)
     cells = plan(grid.read(tmp_path / "two.toml")[1])
     assert [c.series for c in cells[::2]] == ["ppo, learning rate 0.001", "ppo, learning rate 0.01"]
@@ -130,7 +130,7 @@ def test_presets_with_a_set_for_each_task_are_one_series() -> None:
 
 def test_of_many_differences_a_few_that_tell_are_named() -> None:
     names = [f"s{i}" for i in range(9)]
-    settings = [{n: v for n in names} | {"last": v * (v - 1)} for v in range(3)]
+    settings = [dict.fromkeys(names, v) | {"last": v * (v - 1)} for v in range(3)]
     variants = [Variant("t", str(i), "a", "", 1, settings=s) for i, s in enumerate(settings)]
     assert labels.names(variants) == ["a, s0 0", "a, s0 1", "a, s0 2"]
     taken = [Variant("t", "x", "a", "", 1, label="a, s0 1", settings=settings[0])]

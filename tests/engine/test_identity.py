@@ -34,7 +34,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "fixtures" / "run_folder"
 def asked(seeds: int = 2, **settings: Any) -> list[Cell]:
     """The runs of that folder, as they are asked for today."""
     chosen = Cadence(evaluations=3, episodes=2, logs=4)
-    sweep = {"learning_rate": [1e-3, 1e-2]}
+    sweep: dict[str, Any] = {"learning_rate": [1e-3, 1e-2]}
     request = Request(
         "ppo", ["CartPole-v1"], range(seeds), settings={**TINY, **settings}, sweep=sweep,
         total_steps=12 * 32, cadence=chosen,
