@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     cells = plan(requests)
     folder = (args.out or Path("runs") / run_name(args.file)).absolute()
     if args.dry_run:
-        print(describe(missing(cells, args.without), folder))
+        print(describe(missing(Store(folder).known_as(cells), args.without), folder))
         return 0
     Store(folder).check_folder()
     targets = published(args.file, cells)

@@ -132,7 +132,7 @@ def describe(cells: list[Cell], args: argparse.Namespace) -> str:
 
 def folder_name(cell: Cell, preset: str | None) -> str:
     """A name that the same settings always get, whatever the seeds; other data, another name."""
-    what: list[Any] = [cell.config, cell.total_steps, vars(cell.cadence)]
+    what: list[Any] = [cell.settings, cell.total_steps, vars(cell.cadence)]
     # Nothing without data, so that such runs keep the folders they always had.
     what += [] if cell.data is None else [cell.env, cell.data.identity]
     identity = json.dumps(what, sort_keys=True)

@@ -208,8 +208,11 @@ class Cell:
 
 def first_label(values: Mapping[str, Any]) -> str:
     """What the user called a series whose name still held the point of its sweep."""
-    swept = "".join(f" {name}={value}" for name, value in values["sweep"].items())
-    name = str(values["series"]).removesuffix(swept)
+    name = str(values["series"])
+    # Files on disk have them in the order of the alphabet, the name as they were asked for.
+    points = [f" {setting}={value}" for setting, value in values["sweep"].items()]
+    while last := next((point for point in points if name.endswith(point)), ""):
+        name = name.removesuffix(last)
     return "" if name == values["agent"] else name
 
 

@@ -19,7 +19,7 @@ from rlsuite.cli.grid import missing
 from rlsuite.cli.main import main as command_line
 from rlsuite.engine import cells as cells_module
 from rlsuite.engine import files
-from rlsuite.engine.cells import Cadence, Cell
+from rlsuite.engine.cells import Cadence, Cell, first_label
 from rlsuite.engine.execute import check_checkpoints
 from rlsuite.engine.spec import Request, expand, plan
 from rlsuite.engine.store import Store
@@ -161,6 +161,14 @@ def test_a_folder_of_before_is_read_as_it_is() -> None:
     assert table["cell"].to_list() == IDS
     assert table["status"].to_list() == ["done", "done", "done", "running"]
     assert before == {path: path.read_bytes() for path in VERSION_1.rglob("*") if path.is_file()}
+
+
+def test_names_of_before_are_taken_apart() -> None:
+    sweep = {"entropy_coef": 0.0, "learning_rate": 1e-05}
+    values = {"agent": "ppo", "sweep": sweep, "series": "ppo learning_rate=1e-05 entropy_coef=0.0"}
+    assert first_label(values) == ""
+    assert first_label({**values, "series": "mine learning_rate=1e-05 entropy_coef=0.0"}) == "mine"
+    assert first_label({**values, "series": "ppo, tuned", "sweep": {}}) == "ppo, tuned"
 
 
 def test_a_folder_of_before_is_resumed_and_extended(
