@@ -19,6 +19,7 @@ import functools
 import math
 import operator
 import typing
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -103,6 +104,10 @@ class Config:
     budget_unit: ClassVar[Literal["env_steps", "updates"]] = "env_steps"
     # Settings that runs on disk still name, which never had an effect, with their defaults.
     removed: ClassVar[Mapping[str, Any]] = {}
+    # Settings that came later than runs on disk, with the value that those had in effect (lists for
+    # tuples). It stays when the default changes, so that finished runs remain known as what they
+    # are; a setting that comes without an entry counts with its default.
+    added: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
         for info in fields(type(self)).values():
@@ -139,8 +144,19 @@ class Config:
 
     @classmethod
     def stored(cls: type[_ConfigT], values: Mapping[str, Any]) -> _ConfigT:
-        """`from_mapping` of what was written to disk, which may name settings since removed."""
-        return cls.from_mapping({n: v for n, v in values.items() if n not in cls.removed})
+        """`from_mapping` of what was written to disk: it may name settings since removed and lack
+        some that came later."""
+        kept = {n: v for n, v in values.items() if n not in cls.removed}
+        return cls.from_mapping({**cls.missing(values), **kept})
+
+    @classmethod
+    def missing(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What runs on disk whose `values` lack settings had for them, as plain values."""
+        plain = {
+            n: list(info.default) if isinstance(info.default, tuple) else info.default
+            for n, info in fields(cls).items()
+        }
+        return {n: v for n, v in {**plain, **cls.added}.items() if n not in values}
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON or TOML; tuples become lists."""
@@ -285,11 +301,14 @@ def check_seeds(seeds: Any) -> list[int]:
     """Seeds as plain numbers: of a number as many from 0 on, else each by itself.
 
     Raises:
-      UsageError: there are none, or one is none.
+      UsageError: there are none, one is none, or one is given twice.
     """
     if not isinstance(seeds, Iterable):
         seeds = range(check_seed(seeds, "seeds"))
     found = [check_seed(seed) for seed in seeds]
     if not found:
         raise UsageError("seeds must be at least 1")
+    seed, times = Counter(found).most_common(1)[0]
+    if times > 1:
+        raise UsageError(f"seed {seed} is given {times} times: it is one run, leave it out")
     return found

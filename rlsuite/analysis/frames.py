@@ -34,7 +34,8 @@ class Frames:
       rows: cell, metric (`eval/return`, `train/return`, `loss/policy`, ...), step, seconds, value.
       cells: cell, agent, env, series (what a line in a figure is called), seed, status (`done`,
         `nan`, `failed`, `running` or `pending`), total_steps, sweep (JSON: swept field to value),
-        seconds (wall), compile_seconds, provenance (JSON), error.
+        seconds (wall), compile_seconds, provenance (JSON), error. Of a store also what each was
+        run with, see `series.COLUMNS`.
     """
 
     rows: pl.DataFrame

@@ -61,6 +61,11 @@ def paragraph(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
+def details(summary: str, body: str) -> str:
+    """What few read, folded under a line; `body` is HTML."""
+    return f"<details><summary>{escape(summary)}</summary>\n{body}\n</details>"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[Field | str]]) -> str:
     """A table whose columns sort at a click; a column of numbers stands at the right."""
     body = [[f if isinstance(f, Field) else Field(f) for f in row] for row in rows]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from rlsuite.analysis import series
 from rlsuite.analysis.frames import CELL_COLUMNS, Frames
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
@@ -36,14 +37,17 @@ def load(folder: Path) -> Frames:
     """
     store = Store(folder)
     blocks: list[tuple[str, str, np.ndarray, np.ndarray, np.ndarray]] = []
-    cells = []
+    cells, origins = [], []
     known = store.cells()
     tasks = task_names(known)
     for cell in known:
         arrays, meta, status = _read(store, cell)
         blocks.extend(_blocks(cell.id, arrays))
         cells.append(_cell_row(store, cell, tasks[cell.id], meta, status))
-    return Frames(_rows_frame(blocks), pl.DataFrame(cells, schema=CELL_SCHEMA, orient="row"))
+        origins.append(meta.get("provenance", {}))
+    table = pl.DataFrame(cells, schema=CELL_SCHEMA, orient="row")
+    whole = table.hstack(series.columns(known, origins))
+    return Frames(_rows_frame(blocks), series.named(whole))
 
 
 def compact(folder: Path, frames: Frames) -> None:
@@ -65,6 +69,7 @@ def _read(store: Store, cell: Cell) -> tuple[dict[str, np.ndarray], dict[str, An
                 if path.exists():
                     raise
                 return _read(store, cell)
+            store.check_file(cell, meta, path)
             failed = kind == "checkpoint" and store.path(cell.id, "failed").exists()
             return arrays, meta, meta.get("status", "failed" if failed else "running")
     return {}, {}, "failed" if store.path(cell.id, "failed").exists() else "pending"

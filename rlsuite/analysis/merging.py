@@ -13,11 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
-from rlsuite.analysis import loading
+from rlsuite.analysis import loading, series
 from rlsuite.analysis.frames import Frames
 from rlsuite.engine import files, provenance
 from rlsuite.engine.data import check_one_family
-from rlsuite.engine.store import TABLES, Store, check_readable
+from rlsuite.engine.store import TABLES, Store, check_readable, keep_grid
 from rlsuite.errors import UsageError
 
 # Of two states of one run the later of this list counts.
@@ -35,16 +35,21 @@ def load(folders: Sequence[Path]) -> Frames:
     """
     parts = [_load(folder) for folder in folders]
     tagged = [f.cells.with_columns(part=pl.lit(i)) for i, f in enumerate(parts)]
+    joined = series.recognised(pl.concat(tagged, how="diagonal_relaxed"))
+    # A run may have been made twice, under an id of before and one of today.
+    run = [pl.col("env"), pl.col("variant"), pl.col("seed")]
+    twins = joined.with_columns(run=pl.struct(run).rank("dense"))
+    twins = twins.with_columns(run=pl.col("run").min().over("cell"))
     # Where a run first stands, so that a part more does not shuffle the tables.
-    first = pl.col("place").min().over("cell")
-    cells = pl.concat(tagged).with_row_index("place").with_columns(first)
+    first = pl.col("place").min().over("run")
+    cells = twins.with_row_index("place").with_columns(first)
     rank = pl.col("status").replace_strict(STATES, range(len(STATES)), return_dtype=pl.Int64)
     order = cells.sort(rank, "part", descending=[True, False], maintain_order=True)
-    kept = order.unique("cell", keep="first", maintain_order=True).sort("place")
+    kept = order.unique("run", keep="first", maintain_order=True).sort("place", maintain_order=True)
     rows = pl.concat([f.rows.with_columns(part=pl.lit(i)) for i, f in enumerate(parts)])
     rows = rows.join(kept.select("cell", "part"), on=["cell", "part"], maintain_order="left")
     _check_datasets(kept, folders)
-    return Frames(rows.drop("part"), kept.drop("part", "place"))
+    return Frames(rows.drop("part"), series.named(kept.drop("part", "place", "run")))
 
 
 def commands(folders: Sequence[Path]) -> list[str]:
@@ -59,12 +64,14 @@ def commands(folders: Sequence[Path]) -> list[str]:
 
 
 def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
-    """Write into a folder what `load` needs to read it again, and what was published."""
+    """Write into a folder what `load` needs to read it again, what was published, and grids."""
     loading.compact(into, frames)
     for folder in folders:
         published = folder / "targets.csv"
         if published.exists() and not (into / "targets.csv").exists():
             files.write_atomic(into / "targets.csv", published.read_bytes())
+        for grid in sorted(folder.glob("grid*.toml")):
+            keep_grid(grid, into)
 
 
 def finished(folders: Sequence[Path]) -> set[str]:
@@ -83,8 +90,11 @@ def _load(folder: Path) -> Frames:
         reason = str(error).splitlines()[0]
         raise UsageError(f"the tables in {folder} are damaged ({reason})") from None
     frames = Frames(rows, cells)
-    names = (list(loading.ROW_SCHEMA), list(loading.CELL_SCHEMA))
-    return Frames(frames.rows.select(names[0]), frames.cells.select(names[1]))
+    own = [*loading.CELL_SCHEMA, *series.COLUMNS]
+    settings = [name for name in cells.columns if name.startswith(series.SETTING)]
+    chosen = [*(name for name in own if name in cells.columns), *settings]
+    told = series.complete(frames.cells.select(chosen), folder)
+    return Frames(frames.rows.select(list(loading.ROW_SCHEMA)), told)
 
 
 def _check_datasets(cells: pl.DataFrame, folders: Sequence[Path]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,38 @@ import polars as pl
 
 from rlsuite.analysis.frames import Frames
 from rlsuite.engine import files
+from rlsuite.engine.store import Store
 
 
-def write(frames: Frames, commands: Sequence[str], into: Path) -> None:
-    """Write `provenance.json` of runs into the folder of their report."""
-    text = json.dumps({"commands": [*commands], **summarize(frames)}, indent=1)
+def write(frames: Frames, commands: Sequence[str], into: Path, title: str) -> None:
+    """Write `provenance.json` of runs into the folder of their report.
+
+    Args:
+      frames: the runs.
+      commands: that made them.
+      into: the folder.
+      title: of the report, which keeps it when it is drawn again.
+    """
+    text = json.dumps({"title": title, "commands": [*commands], **summarize(frames)}, indent=1)
     files.write_utf8(into / "provenance.json", text + "\n")
+
+
+def title(folder: Path) -> str:
+    """What the report of a folder was called when it was last drawn, else what its runs are called,
+    else ""."""
+    if (folder / "provenance.json").exists():
+        told = files.read_json(folder / "provenance.json").get("title")
+        if told:
+            return str(told)
+    if of_runs := Store(folder).title():
+        return of_runs
+    # Before titles were kept they stood in the page alone.
+    page = folder / "report.html"
+    with contextlib.suppress(OSError):
+        text = page.read_text(encoding="utf-8", errors="replace")[:2000]
+        if found := re.search(r"<title>(.*?)</title>", text):
+            return html.unescape(found[1])
+    return ""
 
 
 def summarize(frames: Frames) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from rlsuite.analysis import scores, stats
+from rlsuite.analysis import series as series_module
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
 
@@ -33,11 +34,12 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
     """
     scored = scores.final(frames)
     found = {s: e for s, e in scores.samples(scored).items() if e}
+    answering = series_module.answering(scored)
     rows = []
     for target in targets:
         ours = [series for series, envs in found.items() if target.env in envs]
         ours = [series for series in ours if ended(scored, target, series)]
-        named = [series for series in ours if series == (target.ours or target.series)]
+        named = _named(answering, ours, target.ours or target.series)
         ours = [] if target.ours else ours
         for series in named or (ours if len(ours) == 1 else []):
             x = stats.estimate(found[series][target.env], "mean")
@@ -46,6 +48,14 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
                 target.series, target.value, place(target.value, x), target.source,
             ))  # fmt: skip
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
+
+
+def _named(answering: Mapping[str, set[str]], ours: Sequence[str], name: str) -> list[str]:
+    """The series of that name; else the only one that somebody called so, or whose agent it is."""
+    if name in ours:
+        return [name]
+    found = [series for series in ours if name in answering[series]]
+    return found if len(found) == 1 else []
 
 
 def beside(compared: pl.DataFrame, env: str, series: str) -> list[tuple[float, str]]:

@@ -51,7 +51,7 @@ def write(
     scored = scores.final(frames, metric)
     summary = tables.summary(frames, metric)
     files.write_utf8(out_dir / "summary.csv", summary.write_csv())
-    files.write_utf8(out_dir / "scores.csv", scored.drop("provenance", "error").write_csv())
+    files.write_utf8(out_dir / "scores.csv", tables.per_run(scored).write_csv())
     compared = published_module.table(frames, published)
     if not compared.is_empty():
         files.write_utf8(out_dir / "published.csv", compared.write_csv())

@@ -10,6 +10,8 @@ from rlsuite.analysis import html, published, scores, tables, terminal, text
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.html import Field, Section
 from rlsuite.analysis.scores import Samples
+from rlsuite.analysis.series import UNKNOWN
+from rlsuite.engine import labels
 
 _MOST_LOST = 500
 _MOST_VALUES = 6
@@ -148,8 +150,52 @@ def comparison_section(samples: Samples) -> list[Section]:
 
 
 def closing_sections(frames: Frames) -> list[Section]:
-    """Lost seeds, cost and provenance."""
-    return [_losses(frames), _cost(frames), _provenance(frames)]
+    """Settings, lost seeds, cost and provenance."""
+    return [_settings(frames), _losses(frames), _cost(frames), _provenance(frames)]
+
+
+def _settings(frames: Frames) -> Section:
+    """What differs between series, then what the series of each agent share."""
+    table = tables.settings(frames)
+    bodies = [html.paragraph(_settings_note(frames))]
+    apart = table.filter(~pl.col("shared"))
+    if not apart.is_empty():
+        rows = [
+            [row["agent"], labels.words(row["setting"]), row["value"], row["origin"],
+             _listed(row["series"])]
+            for row in apart.sort("agent", "setting", maintain_order=True).iter_rows(named=True)
+        ]  # fmt: skip
+        header = ["Agent", "Differs", "Value", "From", "Series"]
+        bodies.append(html.table(header, rows))
+    for (agent,), shared in table.filter(pl.col("shared")).group_by("agent", maintain_order=True):
+        rows = [
+            [labels.words(row["setting"]), row["value"], row["origin"]]
+            for row in shared.iter_rows(named=True)
+        ]
+        whole = html.table(["Setting", "Value", "From"], rows)
+        bodies.append(html.details(f"{len(rows)} settings that all series of {agent} share", whole))
+    return Section("Settings", "\n".join(bodies))
+
+
+def _settings_note(frames: Frames) -> str:
+    cells = frames.cells
+    known = "variant" in cells.columns
+    lost = cells if not known else cells.filter(pl.col("variant").str.starts_with(UNKNOWN))
+    series = lost["series"].unique(maintain_order=True).to_list()
+    if not series:
+        return (
+            "From: where the value was set; what is neither in a preset, nor in a grid file, nor a "
+            "flag of the command line is the agent's default of that time."
+        )
+    return (
+        f"The settings of {_listed(series)} were not kept (tables of before settings were); "
+        "the commands are in provenance.json."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", and {len(names) - _MOST_VALUES} more" if len(names) > _MOST_VALUES else ""
+    return "; ".join(names[:_MOST_VALUES]) + more
 
 
 def _losses(frames: Frames) -> Section:

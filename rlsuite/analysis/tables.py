@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from rlsuite.analysis import scores, selection, stats
+from rlsuite.analysis import series as series_module
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.improvement import probability_of_improvement
 from rlsuite.analysis.scores import Samples
+from rlsuite.analysis.series import COLUMNS, SETTING
+from rlsuite.engine import labels
 
 # Beyond this many series a table of all pairs is read by nobody.
 _MOST_COMPARED = 6
@@ -123,12 +127,91 @@ def comparisons(samples: Samples) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
+def per_run(scored: pl.DataFrame) -> pl.DataFrame:
+    """What each run scored, with the settings in which the runs differ.
+
+    Args:
+      scored: from `scores.final`.
+    """
+    settings = [name for name in scored.columns if name.startswith(SETTING)]
+    dropped = ["provenance", "error", *COLUMNS, *settings]
+    told = [
+        scored[name] if scored[name].dtype != pl.List else _as_text(scored[name])
+        for name in [*(n for n in ("preset",) if n in scored.columns), *settings]
+    ]
+    varying = [column for column in told if column.n_unique() > 1]
+    return scored.drop(dropped, strict=False).with_columns(varying)
+
+
+def _as_text(lists: pl.Series) -> pl.Series:
+    shown = [None if x is None else labels.shown(x.to_list()) for x in lists]
+    return pl.Series(lists.name, shown, pl.String)
+
+
 def losses(frames: Frames) -> pl.DataFrame:
     """Cells that failed or turned to NaN: where they got to and what was raised."""
     steps = frames.rows.group_by("cell").agg(last_step=pl.col("step").max())
     lost = frames.cells.filter(pl.col("status").is_in(scores.LOST))
     joined = lost.join(steps, on="cell", how="left", maintain_order="left")
     return joined.select("env", "series", "seed", "status", "last_step", "total_steps", "error")
+
+
+_SETTINGS = dict.fromkeys(("agent", "setting", "value", "origin", "shared"), pl.String) | {
+    "shared": pl.Boolean, "series": pl.List(pl.String)
+}  # fmt: skip
+
+
+def settings(frames: Frames) -> pl.DataFrame:
+    """What the series were run with, as far as it was kept: a row per agent, setting and value.
+
+    Returns:
+      agent, setting (`env.NAME`: an option of the environment), value as text, origin (default,
+      preset and its name, file or flag), shared (whether all of the agent's series have it), series
+      (with their tasks, where a series has the value only on some).
+    """
+    if "variant" not in frames.cells.columns:
+        return pl.DataFrame(schema=_SETTINGS)
+    found = _Values()
+    for row in frames.cells.unique(["env", "variant"], maintain_order=True).iter_rows(named=True):
+        values = series_module.settings(row)
+        if values:
+            told = json.loads(row["given"] or "{}")
+            values["total_steps"] = row["total_steps"]
+            for name, value in values.items():
+                place = told.get(name, "file" if name.startswith("env.") else "default")
+                place = f"preset {row['preset']}" if place == "preset" else place
+                found.add(row["agent"], name, _shown(name, value), place, row)
+    return pl.DataFrame(list(found.rows()), schema=_SETTINGS, orient="row")
+
+
+class _Values:
+    """Who has which value of which setting."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, str, str], dict[str, None]] = {}
+        self.tasks: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+        self.all: dict[str, dict[str, list[str]]] = {}
+
+    def add(self, agent: str, name: str, value: str, place: str, row: Mapping[str, Any]) -> None:
+        """Note one."""
+        key = (agent, name, value)
+        self.places.setdefault(key, {})[place] = None
+        self.tasks.setdefault(key, {}).setdefault(row["series"], []).append(row["env"])
+        every = self.all.setdefault(agent, {}).setdefault(row["series"], [])
+        every += [] if row["env"] in every else [row["env"]]
+
+    def rows(self) -> Iterator[tuple[str, str, str, str, bool, list[str]]]:
+        """As `settings` returns them."""
+        for (agent, name, value), having in self.tasks.items():
+            every = self.all[agent]
+            whole = {s for s, tasks in having.items() if len(tasks) == len(every[s])}
+            names = [s if s in whole else f"{s} ({', '.join(t)})" for s, t in having.items()]
+            places = ", ".join(self.places[agent, name, value])
+            yield agent, name, value, places, whole == set(every), names
+
+
+def _shown(name: str, value: Any) -> str:
+    return f"{value:,}" if name == "total_steps" else labels.shown(value)
 
 
 def cost(frames: Frames) -> pl.DataFrame:

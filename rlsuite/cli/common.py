@@ -96,6 +96,7 @@ def run_cells(
     args: argparse.Namespace,
     title: str,
     targets: Path | None = None,
+    grid: Path | None = None,
 ) -> int:
     """Run cells in workers into a folder, then show the table and write the report.
 
@@ -106,20 +107,23 @@ def run_cells(
       args: with workers, device and no_report.
       title: of the report.
       targets: published numbers to draw, kept with the results.
+      grid: the file that asks, kept with the results.
 
     Returns:
       Exit code: 0 all finished, 1 some failed or are left.
     """
     from rlsuite.engine.execute import check_checkpoints, check_vmap, describe, execute, modules
     from rlsuite.engine.launch import Workers
-    from rlsuite.engine.store import Store
+    from rlsuite.engine.store import Store, keep_grid
 
     console = make_console()
     store = Store(folder)
     check_vmap(cells, args.vmap or store.how()["width"])
     check_checkpoints(store, cells)
     how = {"width": args.vmap, "deterministic": args.deterministic}
-    cells = store.prepare(cells, command, how)
+    cells = store.prepare(cells, command, title, how)
+    if grid is not None:
+        keep_grid(grid, folder)
     if targets is not None:
         files.write_atomic(folder / "targets.csv", targets.read_bytes())
     budgets = sorted({cell.total_steps for cell in cells})
@@ -153,7 +157,7 @@ def show(
         published = [f / "targets.csv" for f in folders if (f / "targets.csv").exists()]
         drawn = targets.read(published[0]) if published else None
         page = report.write(loaded, into, title, drawn)
-        origin.write(loaded, merging.commands(folders), into)
+        origin.write(loaded, merging.commands(folders), into, title)
         if tables:
             merging.keep(loaded, folders, into)
         console.print(f"report {page}\nfigures {page.parent / 'figures'}")

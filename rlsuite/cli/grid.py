@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     cells = plan(requests)
     folder = (args.out or Path("runs") / run_name(args.file)).absolute()
     if args.dry_run:
-        print(describe(missing(cells, args.without), folder))
+        print(describe(missing(Store(folder).known_as(cells), args.without), folder))
         return 0
     Store(folder).check_folder()
     targets = published(args.file, cells)
@@ -85,7 +85,8 @@ def main(argv: Sequence[str]) -> int:
     if not cells:
         print("every run is finished in the folders of --without")
         return 0
-    return common.run_cells(cells, folder, ["rlsuite", "grid", *argv], args, title, targets)
+    command = ["rlsuite", "grid", *argv]
+    return common.run_cells(cells, folder, command, args, title, targets, args.file)
 
 
 def published(file: Path, cells: Sequence[Cell]) -> Path | None:
@@ -129,7 +130,7 @@ def missing(cells: Sequence[Cell], folders: Sequence[Path]) -> list[Cell]:
     from rlsuite.analysis import merging
 
     done = merging.finished([folder.absolute() for folder in folders])
-    return [cell for cell in cells if cell.id not in done]
+    return [cell for cell in cells if not done & {cell.id, cell.first_id}]
 
 
 def find(file: Path) -> Path:

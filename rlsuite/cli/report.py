@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     parser = Parser(prog="rlsuite report", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("folder", type=Path, nargs="+", help="of runs, or of tables kept of them")
-    parser.add_argument("--title", help="default: the last folder's name")
+    parser.add_argument("--title", help="default: the one it had, else the last folder's name")
     parser.add_argument("--into", type=Path, help="where to write; default the run folder")
     parser.add_argument("--tables", action="store_true", help="keep every run's numbers there too")
     args = parse(parser, argv, agent_flags=False)
@@ -35,6 +35,12 @@ def main(argv: Sequence[str]) -> int:
     for folder in folders:
         check_readable(folder)
     into = (args.into or folders[0]).absolute()
-    title = args.title or folders[-1].name
+    title = args.title or _title(into, folders)
     common.show(folders, title, common.make_console(), into, args.tables)
     return 0
+
+
+def _title(into: Path, folders: Sequence[Path]) -> str:
+    from rlsuite.analysis import origin
+
+    return origin.title(into) or origin.title(folders[-1]) or folders[-1].name

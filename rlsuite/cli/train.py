@@ -101,6 +101,7 @@ def main(argv: Sequence[str]) -> int:
         exact_steps=args.exact_steps,
         cadence=cadence,
         datasets=[] if args.dataset is None else [args.dataset],
+        flags=[*agent_settings(row, args.agent_options), "total_steps"],
     )
     cells = plan([request])
     if args.dry_run:
@@ -110,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
         Store(args.out.absolute()).check_folder()
     cells = with_data(cells)
     folder = out_folder(cells, args)
-    title = f"{args.agent} on {cells[0].task}"
+    title = Store(folder).title() or f"{args.agent} on {cells[0].task}"
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
 
 
@@ -131,7 +132,7 @@ def describe(cells: list[Cell], args: argparse.Namespace) -> str:
 
 def folder_name(cell: Cell, preset: str | None) -> str:
     """A name that the same settings always get, whatever the seeds; other data, another name."""
-    what: list[Any] = [cell.config, cell.total_steps, vars(cell.cadence)]
+    what: list[Any] = [cell.settings, cell.total_steps, vars(cell.cadence)]
     # Nothing without data, so that such runs keep the folders they always had.
     what += [] if cell.data is None else [cell.env, cell.data.identity]
     identity = json.dumps(what, sort_keys=True)

@@ -10,13 +10,19 @@ import dataclasses
 import functools
 import hashlib
 import json
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any
 
 from rlsuite import registry
-from rlsuite.config import Config, FieldInfo, fields
+from rlsuite.config import Config
 from rlsuite.engine.data import DataRef
 from rlsuite.errors import UsageError, nearest
+
+# Of the way ids are made: part of what is hashed.
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,14 @@ class Cell:
       seed: of the reporting namespace.
       iterations, total_steps: the executed budget, whole iterations.
       cadence: not part of the identity.
-      series: the label curves are grouped under; not part of the identity.
+      series: what the run is called while it is under way; not part of the identity.
       sweep: the swept settings and their values; not part of the identity.
       data: what an offline agent learns from; its content is part of the identity.
+      label: what the user calls the series, "" where it is named by what was run.
+      preset: the named settings that the others were laid over, or "".
+      given: where settings come from that are not defaults: preset, file or flag, by name;
+        `total_steps` among them.
+      stored_id: the id the run was made under, kept by `with_id`; a changed copy has none.
     """
 
     agent: str
@@ -73,41 +84,89 @@ class Cell:
     series: str = ""
     sweep: dict[str, Any] = field(default_factory=dict)
     data: DataRef | None = None
+    label: str = ""
+    preset: str = ""
+    given: dict[str, str] = field(default_factory=dict)
+    stored_id: str = field(default="", init=False, repr=False, compare=False)
+
+    @property
+    def id(self) -> str:
+        """The name of the run's files: as it was stored when the run was made, whatever the
+        agent's defaults are now; of a run not made yet its `digest`."""
+        return self.stored_id or self.digest
+
+    def with_id(self, cell_id: str) -> Cell:
+        """The same run under the id it was made under."""
+        cell = dataclasses.replace(self)
+        object.__setattr__(cell, "stored_id", cell_id)
+        return cell
 
     @functools.cached_property
-    def id(self) -> str:
-        """Content hash of what decides the result.
+    def digest(self) -> str:
+        """Content hash of all that decides the result."""
+        return _digest([self.variant, self.seed])
 
-        Settings at their default are left out, so that a new setting does not make finished runs
-        unknown; the store refuses a folder whose defaults were other ones. So are those that were
-        removed since.
-        """
-        cls = registry.agent(self.agent).load_config()
-        defaults = {**cls.removed, **{n: _plain(info) for n, info in fields(cls).items()}}
-        config = {n: v for n, v in self.config.items() if n not in defaults or v != defaults[n]}
-        what = [self.agent, self.env, self.env_options, config, self.seed, self.iterations]
-        return _digest([*what, *self._data])
+    @functools.cached_property
+    def variant(self) -> str:
+        """What the seeds of one series on one task share: content hash of agent, environment with
+        its options, settings, executed budget and data."""
+        return _digest({
+            "schema": SCHEMA, "agent": self.agent, "env": self.env,
+            "env_options": _plain_numbers(self.env_options), "settings": self.settings,
+            "iterations": self.iterations, "data": self.data and self.data.identity,
+        })  # fmt: skip
+
+    @functools.cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the run is made with, of which the values that go without saying are left out: those
+        of settings that came later than runs on disk, or were removed since. Which they are is
+        written down with the class, once, and is no matter of its defaults."""
+        known = registry.agents().get(self.agent)
+        if known is None:
+            return self.config
+        cls = known.load_config()
+        silent = {**cls.removed, **cls.added}
+        whole = {**cls.missing(self.config), **self.config}
+        return {n: v for n, v in whole.items() if n not in silent or v != silent[n]}
+
+    @functools.cached_property
+    def first_id(self) -> str:
+        """The id that version 1 of run folders gave this run: it left settings at their default
+        out, which are kept in a table since they may change."""
+        what = [self.agent, self.env, self.env_options, self.config, self.seed, self.iterations]
+        return first_id(what, None if self.data is None else self.data.identity)
+
+    @property
+    def named_settings(self) -> frozenset[str]:
+        """Settings that the user gave a value, in a file or on the command line."""
+        return frozenset(name for name, place in self.given.items() if place != "preset")
 
     @property
     def task(self) -> str:
         """What results are listed under: the dataset's name, else the environment's."""
         return self.data.name if self.data else self.env
 
-    @property
-    def _data(self) -> list[list[str]]:
-        """Nothing without data, so that such cells keep the ids they always had."""
-        return [] if self.data is None else [self.data.identity]
-
     @functools.cached_property
     def group(self) -> str:
         """Cells of one group run on one compiled program: they differ in traced fields and seed."""
-        static = {
-            name: self.config.get(name)
-            for name, info in fields(registry.agent(self.agent).load_config()).items()
-            if not info.traced
-        }
+        static = self.load_config().static().signature()
         cadence = [self.cadence.episodes, self.cadence.mode]
-        return _digest([self.agent, self.env, self.env_options, static, cadence, *self._data])
+        data = [] if self.data is None else [self.data.identity]
+        return _digest([self.agent, self.env, self.env_options, static, cadence, *data])
+
+    def differs(self, other: Cell) -> str:
+        """What another cell has otherwise of all that decides the result, "" where nothing."""
+        if self.digest == other.digest:
+            return ""
+        settings = [{f"agent.{n}": v for n, v in cell.settings.items()} for cell in (self, other)]
+        mine, theirs = [
+            {"agent": c.agent, "env": c.env, "env_options": c.env_options, "seed": c.seed,
+             "iterations": c.iterations, "data": c.data and c.data.identity, **own}
+            for c, own in zip((self, other), settings, strict=True)
+        ]  # fmt: skip
+        names = [n for n in {**mine, **theirs} if mine.get(n) != theirs.get(n)]
+        name = names[0]
+        return f"{name} is {mine.get(name)!r} there, not {theirs.get(name)!r}"
 
     def load_config(self) -> Config:
         """The validated configuration."""
@@ -129,21 +188,66 @@ class Cell:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        del values["stored_id"]
+        return {**values, "id": self.id}
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Cell:
-        """The inverse."""
-        data = values.get("data")
-        return cls(**{
-            **values,
-            "cadence": Cadence(**values["cadence"]),
+        """The inverse; of runs from before ids were stored too, which get their `first_id`."""
+        plain = {name: value for name, value in values.items() if name != "id"}
+        data = plain.get("data")
+        cell = cls(**{
+            **plain,
+            "cadence": Cadence(**plain["cadence"]),
             "data": None if data is None else DataRef.from_mapping(data),
+            "label": plain.get("label", first_label(values)),
         })  # fmt: skip
+        return cell.with_id(values.get("id") or cell.first_id)
 
 
-def _plain(info: FieldInfo) -> Any:
-    return list(info.default) if isinstance(info.default, tuple) else info.default
+def first_label(values: Mapping[str, Any]) -> str:
+    """What the user called a series whose name still held the point of its sweep."""
+    name = str(values["series"])
+    # Files on disk have them in the order of the alphabet, the name as they were asked for.
+    points = [f" {setting}={value}" for setting, value in values["sweep"].items()]
+    while last := next((point for point in points if name.endswith(point)), ""):
+        name = name.removesuffix(last)
+    return "" if name == values["agent"] else name
+
+
+def first_id(what: Sequence[Any], data: Sequence[str] | None) -> str:
+    """`Cell.first_id`, of the parts.
+
+    Args:
+      what: agent, environment, its options, settings, seed and iterations, in this order.
+      data: kind and content of what is learned from, if there is any.
+    """
+    agent, env, options, config, seed, iterations = what
+    defaults = _first_defaults(agent)
+    config = {n: v for n, v in config.items() if n not in defaults or v != defaults[n]}
+    # Nothing without data, as such runs had ids before there was any.
+    return _digest([agent, env, options, config, seed, iterations, *([list(data)] if data else [])])
+
+
+@functools.cache
+def _first_defaults(agent: str) -> Mapping[str, Any]:
+    """Defaults in the time of version 1. Of agents that are not the suite's own there are only
+    those of today."""
+    kept = resources.files("rlsuite.engine").joinpath("first_defaults.toml").read_bytes()
+    row = registry.agents().get(agent)
+    cls = Config if row is None else row.load_config()
+    own = {**cls.removed, **cls.missing({})}
+    return {**own, **tomllib.loads(kept.decode()).get(agent, {})}
+
+
+def _plain_numbers(value: Any) -> Any:
+    """100.0 as 100: the same option, written in two ways."""
+    if isinstance(value, dict):
+        return {name: _plain_numbers(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain_numbers(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _digest(value: Any) -> str:

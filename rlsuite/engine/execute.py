@@ -121,25 +121,30 @@ def check_vmap(cells: Sequence[Cell], width: int) -> None:
 
 
 def check_checkpoints(store: Store, cells: Sequence[Cell]) -> None:
-    """Read what would be resumed, before anything is written or started.
+    """Read what would be resumed, and of what runs the finished ones are, before anything is
+    written or started.
 
     Raises:
-      UsageError: a damaged checkpoint, naming the file.
+      UsageError: a damaged checkpoint or the file of another run, naming the file.
     """
-    for cell in cells:
-        path = store.path(cell.id, "checkpoint")
-        if path.exists():
-            with contextlib.suppress(FileNotFoundError):
-                _readable(path)
+    for cell in store.known_as(cells):
+        for kind in ("done", "checkpoint"):
+            path = store.path(cell.id, kind)
+            if path.exists():
+                with contextlib.suppress(FileNotFoundError):
+                    _check(store, cell, path)
 
 
-def _readable(path: Path) -> None:
+def _check(store: Store, cell: Cell, path: Path) -> None:
     try:
-        files.read_arrays(path)
+        done = path.suffix == ".done"
+        meta = files.read_meta(path) if done else files.read_arrays(path)[1]
     except UsageError:
         # Another worker may have finished the cell while it was read.
         if path.exists():
             raise
+        return
+    store.check_file(cell, meta, path)
 
 
 def describe(outcome: Outcome, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,14 @@ def read(path: Path, overrides: dict[str, Any] | None = None) -> tuple[str, list
         raise UsageError(f"{path}: no [[run]] table")
     defaults = table.get("defaults", {})
     _known(defaults, RUN_KEYS, f"{path.name} [defaults]")
+    tables = ("set", "sweep", "zip")
     requests = []
     for number, run in enumerate(runs, 1):
         where = f"{path.name} [[run]] {number}"
         _known(run, RUN_KEYS, where)
-        requests.append(_request(_merged(defaults, run, overrides or {}), where))
+        merged = _merged(defaults, run, overrides or {})
+        flags = {*(overrides or {}), *(n for t in tables for n in _fields(overrides or {}, t))}
+        requests.append(dataclasses.replace(_request(merged, where), flags=flags))
     return str(table.get("title", path.parent.name)), requests
 
 

@@ -379,7 +379,7 @@ def cpu_seconds(pid: int) -> float | None:
 def bytes_moved(pid: int) -> int:
     """Bytes that a process has read and written; 0 where the system does not say."""
     try:
-        with open(f"/proc/{pid}/io") as file:
+        with open(f"/proc/{pid}/io", encoding="utf-8") as file:
             lines = dict(line.split(": ") for line in file.read().splitlines())
     except OSError:
         return 0

@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rlsuite import registry
 from rlsuite.config import check_seeds, coerce, fields
+from rlsuite.engine import labels
 from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
 from rlsuite.engine.data import (
     DataRef,
@@ -42,8 +43,9 @@ class Request:
       zip: field -> values, all equally long; run side by side.
       seeds: reporting seeds.
       total_steps: budget; None for the preset's.
-      label: prefix of the series; default the agent's name.
+      label: what the series is called; by default it is named by what is run.
       datasets: names or paths, each a run of its own, for agents that learn from one.
+      flags: names of settings that stand on the command line; the others stand in a file.
     """
 
     agent: str
@@ -59,6 +61,7 @@ class Request:
     env_options: dict[str, Any] = field(default_factory=dict)
     cadence: Cadence = field(default_factory=Cadence)
     datasets: Sequence[str] = ()
+    flags: Collection[str] = ()
 
 
 def expand(requests: Iterable[Request]) -> list[Cell]:
@@ -112,7 +115,22 @@ def _distinct(cells: Iterable[Cell]) -> list[Cell]:
     for cell in cells:
         first.setdefault(cell.id, cell)
     check_names((cell.data, cell.env) for cell in first.values())
-    return list(first.values())
+    return _named([*first.values()])
+
+
+def _named(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells called what tells the series of this request apart."""
+    variants = {
+        cell.variant: labels.Variant(
+            task=cell.task, key=cell.variant, agent=cell.agent, preset=cell.preset,
+            steps=cell.total_steps, label=cell.label, given=cell.named_settings,
+            settings={**cell.config, **{f"env.{n}": v for n, v in cell.env_options.items()}},
+            unit="updates" if cell.budget_unit == "updates" else "steps",
+        )
+        for cell in reversed(cells)
+    }  # fmt: skip
+    names = dict(zip(variants, labels.names([*variants.values()]), strict=True))
+    return [dataclasses.replace(cell, series=names[cell.variant]) for cell in cells]
 
 
 def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterable[Cell]:
@@ -136,11 +154,14 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
             if check is not None:
                 check(env_row)
             iterations, executed = executed_budget(config, total, request.exact_steps)
+            settings = config.to_mapping()
             cell = Cell(
-                agent=request.agent, env=env_id, config=config.to_mapping(), seed=0,
+                agent=request.agent, env=env_id, config=settings, seed=0,
                 iterations=iterations, total_steps=executed,
                 env_options=dict(request.env_options), cadence=request.cadence,
-                series=_series(request, sweep), sweep=dict(sweep), data=data,
+                series=request.label or request.agent, sweep={n: settings[n] for n in sweep},
+                data=data, label=request.label or "", preset=request.preset or "",
+                given=_given(request, {**base, **run}),
             )  # fmt: skip
             yield from (dataclasses.replace(cell, seed=seed) for seed in seeds)
 
@@ -197,6 +218,9 @@ def _points(request: Request) -> list[dict[str, Any]]:
     return [{**a, **b} for a in product for b in (zipped or [{}])]
 
 
-def _series(request: Request, sweep: dict[str, Any]) -> str:
-    name = request.label or request.agent
-    return " ".join([name, *(f"{key}={value}" for key, value in sweep.items())])
+def _given(request: Request, preset: Mapping[str, Any]) -> dict[str, str]:
+    """Where each value that is no default comes from."""
+    named = [*request.settings, *request.sweep, *request.zip]
+    named += [] if request.total_steps is None else ["total_steps"]
+    told = {name: "flag" if name in request.flags else "file" for name in named}
+    return {**dict.fromkeys(preset, "preset"), **told}

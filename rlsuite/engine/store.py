@@ -14,8 +14,10 @@ is killed when. Only the compaction imports polars.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +31,9 @@ from rlsuite.engine.cells import Cell
 from rlsuite.engine.data import check_families, check_names
 from rlsuite.errors import UsageError
 
-VERSION = 1
+# In version 1 cells had no ids of their own: they are found again, see `Cell.first_id`.
+VERSION = 2
+READABLE = (1, 2)
 # What `rlsuite.analysis` makes of a folder's rows and cells.
 TABLES = ("rows.parquet", "cells.parquet")
 Rows = dict[str, list[tuple[int, float, float]]]
@@ -45,13 +49,18 @@ class Store:
     # --- the spec ---------------------------------------------------------------------------
 
     def prepare(
-        self, cells: Iterable[Cell], command: list[str], how: Mapping[str, Any] | None = None
+        self,
+        cells: Iterable[Cell],
+        command: list[str],
+        title: str = "",
+        how: Mapping[str, Any] | None = None,
     ) -> list[Cell]:
         """Create the folder, or add cells to it. Cells already there keep their files.
 
         Args:
-          cells: of this request.
-          command: the command line, kept.
+          cells: asked for.
+          command: the command line that asks.
+          title: of the report; "" leaves the one there.
           how: what `Store.how` gives from now on; where a value is None, as it was.
 
         Returns:
@@ -60,20 +69,22 @@ class Store:
         Raises:
           UsageError: the folder cannot be written, holds something else, or is damaged.
         """
-        asked = {cell.id: cell for cell in cells}
         self._make_folder()
         files.remove_strays(self.folder, self.cells_folder)
         with self._locked():
             known = {cell.id: cell for cell in self.cells()} if self.exists() else {}
+            asked = {cell.id: cell for cell in self.known_as(cells)}
             self._check_data([*known.values()], [*asked.values()])
             for cell_id, cell in asked.items():
                 if cell_id in known:
                     self._check_same(known[cell_id], cell)
+                    asked[cell_id] = _told_again(known[cell_id], cell)
             commands = files.read_json(self._spec)["commands"] if self.exists() else []
             kept = self.how() | {k: v for k, v in (how or {}).items() if v is not None}
             if command not in commands:
                 commands.append(command)
-            self._write_spec({**known, **asked}, commands, kept)
+            title = title or self.title()
+            self._write_spec({**known, **asked}, commands, title, kept)
         return list(asked.values())
 
     def _check_data(self, known: list[Cell], asked: list[Cell]) -> None:
@@ -94,12 +105,36 @@ class Store:
                 f"{self.folder} already holds these runs with {known.cadence}: "
                 "use the same evaluations, episodes and logs, or another --out"
             )
-        for name in known.config.keys() & asked.config.keys():
-            if known.config[name] != asked.config[name]:
-                raise UsageError(
-                    f"{self.folder} was made when agent.{name} was {known.config[name]!r} by "
-                    f"default, now {asked.config[name]!r}: set it, or use another --out"
-                )
+        if difference := known.differs(asked):
+            raise UsageError(f"{self._spec} is damaged: {known.id} is another run ({difference})")
+
+    def known_as(self, cells: Iterable[Cell]) -> list[Cell]:
+        """The cells, those that the folder holds under the ids they were made under."""
+        if not self.exists():
+            return list(cells)
+        known: dict[str, Cell] = {}
+        for cell in self.cells():
+            known.setdefault(cell.digest, cell)
+        return [c.with_id(known[c.digest].id) if c.digest in known else c for c in cells]
+
+    def check_file(self, cell: Cell, meta: dict[str, Any], path: Path) -> None:
+        """Refuse a file of another run than the cell it is named after.
+
+        Args:
+          cell: as the folder's spec has it.
+          meta: of the file.
+          path: of the file.
+
+        Raises:
+          UsageError: naming the file and what differs.
+        """
+        if "cell" not in meta:
+            return
+        if difference := Cell.from_mapping(meta["cell"]).differs(cell):
+            raise UsageError(
+                f"{path} is of another run than {self._spec} says: {difference}; "
+                "delete it to run that cell anew"
+            )
 
     def check_folder(self) -> None:
         """Refuse what cannot become this run folder, before anything is recorded for it.
@@ -139,18 +174,23 @@ class Store:
         return self._spec.exists()
 
     def _write_spec(
-        self, cells: dict[str, Cell], commands: list[list[str]], how: Mapping[str, Any]
+        self,
+        cells: dict[str, Cell],
+        commands: list[list[str]],
+        title: str,
+        how: Mapping[str, Any],
     ) -> None:
-        configs: dict[str, Any] = {}
+        # What many cells share is written once.
+        shared: dict[str, dict[str, Any]] = {"configs": {}, "given": {}}
         rows = []
         for cell in cells.values():
             row = cell.to_mapping()
-            config = row.pop("config")
-            text = json.dumps(config, sort_keys=True)
-            name = hashlib.sha256(text.encode()).hexdigest()[:12]
-            configs[name] = config
-            rows.append({**row, "config": name})
-        spec = {"version": VERSION, "commands": commands, "configs": configs, "cells": rows}
+            for key, table in (("config", shared["configs"]), ("given", shared["given"])):
+                text = json.dumps(row[key], sort_keys=True)
+                name = hashlib.sha256(text.encode()).hexdigest()[:12]
+                table[name], row[key] = row[key], name
+            rows.append(row)
+        spec = {"version": VERSION, "title": title, "commands": commands, **shared, "cells": rows}
         files.write_json(self._spec, {**spec, **how})
 
     def how(self) -> dict[str, Any]:
@@ -165,19 +205,41 @@ class Store:
         """Every cell ever asked of this folder, in the order asked."""
         spec = files.read_json(self._spec)
         try:
-            if spec["version"] != VERSION:
+            if spec["version"] not in READABLE:
                 raise UsageError(
                     f"{self.folder} was written by another version of rlsuite "
                     f"(store {spec['version']}, here {VERSION}): use a new folder"
                 )
-            configs = spec["configs"]
-            return [Cell.from_mapping({**r, "config": configs[r["config"]]}) for r in spec["cells"]]
+            configs, given = spec["configs"], spec.get("given", {})
+            rows = [
+                {**r, "config": configs[r["config"]], "given": given.get(r.get("given"), {})}
+                for r in spec["cells"]
+            ]
+            cells = [Cell.from_mapping(row) for row in rows]
         except (KeyError, TypeError) as error:
             raise UsageError(f"{self._spec} is damaged ({error!r}): use a new folder") from None
+        return cells if spec["version"] > 1 else self._with_ids_of_files(cells)
+
+    def _with_ids_of_files(self, cells: list[Cell]) -> list[Cell]:
+        """Cells of version 1, those whose files have another id than today's code finds for them
+        (a default had changed before) under the id of these."""
+        found = {cell.id for cell in cells}
+        paths = [p for kind in ("done", "checkpoint") for p in self.cells_folder.glob(f"*.{kind}")]
+        stray = [path for path in paths if path.stem not in found]
+        metas = [(path.stem, files.read_meta(path)) for path in stray]
+        ids = {
+            Cell.from_mapping(meta["cell"]).digest: stem for stem, meta in metas if "cell" in meta
+        }
+        lost = {c.digest for c in cells if not any(path.stem == c.id for path in paths)}
+        return [c.with_id(ids[c.digest]) if c.digest in ids.keys() & lost else c for c in cells]
 
     def commands(self) -> list[list[str]]:
         """The command lines that asked for cells of this folder."""
         return files.read_json(self._spec)["commands"]
+
+    def title(self) -> str:
+        """What the report of this folder is called, "" where nobody said."""
+        return files.read_json(self._spec).get("title", "") if self.exists() else ""
 
     # --- one cell ---------------------------------------------------------------------------
 
@@ -210,6 +272,17 @@ class Store:
         files.write_json(self.path(cell_id, "failed"), {"error": error})
 
 
+def _told_again(known: Cell, asked: Cell) -> Cell:
+    """A run asked for again: in its sweep still, and called what it was called unless told anew."""
+    return dataclasses.replace(
+        asked,
+        sweep={**known.sweep, **asked.sweep},
+        label=asked.label or known.label,
+        preset=asked.preset or known.preset,
+        given={**known.given, **asked.given},
+    ).with_id(known.id)
+
+
 def check_readable(folder: Path) -> None:
     """Refuse what holds neither runs nor the tables kept of some, before polars is loaded.
 
@@ -219,7 +292,22 @@ def check_readable(folder: Path) -> None:
     if Store(folder).exists():
         Store(folder).cells()
     elif not all((folder / name).exists() for name in TABLES):
-        raise UsageError(f"{folder} is no run folder (no spec.json) and keeps no tables of one")
+        drawn = (folder / "report.html").exists()
+        raise UsageError(
+            f"{folder} is no run folder (no spec.json) and keeps no tables of one"
+            + (": its figures were drawn from rows that are gone, run it again" if drawn else "")
+        )
+
+
+def keep_grid(grid: Path, folder: Path) -> None:
+    """Copy a grid file into a run folder as grid.toml; beside another one under the next number."""
+    text = grid.read_bytes()
+    for number in itertools.count(1):
+        path = folder / (f"grid_{number}.toml" if number > 1 else "grid.toml")
+        if not path.exists():
+            files.write_atomic(path, text)
+        if path.read_bytes() == text:
+            return
 
 
 def pack_rows(rows: Rows) -> dict[str, np.ndarray]:

@@ -38,10 +38,10 @@ def test_identity_is_what_decides_the_result() -> None:
     assert len({c.id for c in [cell, *other]}) == 6
 
 
-def test_a_setting_at_its_default_is_not_in_the_hash() -> None:
-    cell = tiny_cells()[0]
-    older = {k: v for k, v in cell.config.items() if k != "dpo_alpha"}
-    assert dataclasses.replace(cell, config=older).id == cell.id
+def test_a_changed_copy_has_an_id_of_its_own() -> None:
+    cell = tiny_cells()[0].with_id("0123456789abcdef")
+    assert cell.id == Cell.from_mapping(cell.to_mapping()).id == "0123456789abcdef"
+    assert dataclasses.replace(cell, seed=1).id == tiny_cells(seeds=2)[1].id
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_settings_removed_since_leave_cells_known(
     old = {"gamma": gamma, "tau": 0.005, "critic_hidden": [], "critic_layer_norm": False}
     both = {**config, **old, "rewards": rewards}
     cell = Cell("bc", "Pendulum-v1", both, 0, 1, 100, data=ref)
-    assert cell.id == recorded
+    assert cell.first_id == recorded
     assert cell.load_config().to_mapping() == config
     now = dataclasses.replace(cell, config=config)
-    assert (now.id == recorded) == (gamma == 0.99)
+    assert (now.first_id == recorded) == (now.digest == cell.digest) == (gamma == 0.99)
     with pytest.raises(UsageError, match=r"no setting 'agent\.gamma'"):
         registry.agent("bc").load_config().from_mapping(both)
 
@@ -94,7 +94,7 @@ def test_product_and_zip() -> None:
     assert len(cells) == 2 * 2 * 3
     assert {(c.config["num_envs"], c.config["num_steps"]) for c in cells} == {(4, 128), (8, 64)}
     assert {c.series for c in cells} == {
-        f"ppo gamma={g} num_envs={n} num_steps={t}"
+        f"ppo, gamma {g}, num envs {n}, num steps {t}"
         for g in (0.9, 0.99)
         for n, t in ((4, 128), (8, 64))
     }

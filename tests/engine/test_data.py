@@ -68,7 +68,7 @@ def ref(cell: Cell) -> DataRef:
 
 def test_cells_without_data_keep_their_ids() -> None:
     """Recorded before cells could have data: finished runs must stay known."""
-    assert [cell.id for cell in tiny_cells(seeds=2)] == ["48dfd073623fbee4", "0f2037cd8c16faad"]
+    assert [c.first_id for c in tiny_cells(seeds=2)] == ["48dfd073623fbee4", "0f2037cd8c16faad"]
 
 
 def test_content_and_kind_are_the_identity(path: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ say(event="idle", slot=0)
     assert len(shown) == launch.LINES_SHOWN + 1
     assert shown[-1] == f"prints more, which is in {log}"
     assert max(map(len, shown)) < 400
-    text = log.read_text()
+    text = log.read_text(encoding="utf-8")
     assert text.splitlines()[:7] == shown[:7]
     assert text.count("x") >= 3_000_000
     assert text.endswith("line 999\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -37,13 +36,12 @@ def test_another_cadence_is_refused(tmp_path: Path) -> None:
         store.prepare(tiny_cells(evaluations=9), [])
 
 
-def test_changed_defaults_are_refused(tmp_path: Path) -> None:
+def test_a_run_under_the_id_of_another_is_damage(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    cell = tiny_cells()[0]
-    old = dataclasses.replace(cell, config={**cell.config, "gamma": 0.5})
-    vars(old)["id"] = cell.id
-    with pytest.raises(UsageError, match=r"agent\.gamma was 0\.5 by default"):
-        store._check_same(old, cell)
+    cell, other = tiny_cells(seeds=2)
+    store.prepare([other.with_id(cell.id)], [])
+    with pytest.raises(UsageError, match=r"damaged: .* \(seed is 1 there, not 0\)"):
+        store.prepare([cell], [])
 
 
 def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
@@ -60,7 +58,7 @@ def test_a_folder_of_another_version_is_refused(tmp_path: Path) -> None:
     store.prepare(tiny_cells(), [])
     text = (tmp_path / "spec.json").read_text(encoding="utf-8")
     (tmp_path / "spec.json").write_text(
-        text.replace('"version": 1', '"version": 99'), encoding="utf-8"
+        text.replace('"version": 2', '"version": 99'), encoding="utf-8"
     )
     with pytest.raises(UsageError, match="another version"):
         store.cells()
@@ -78,8 +76,8 @@ def test_how_cells_are_run_is_kept_until_another_command_says_otherwise(tmp_path
         store.prepare(tiny_cells(), ["x"], how)
         assert store.how() == kept
     # As folders were written before.
-    spec = json.loads((store.folder / "spec.json").read_text())
+    spec = json.loads((store.folder / "spec.json").read_text(encoding="utf-8"))
     del spec["width"], spec["deterministic"]
-    (store.folder / "spec.json").write_text(json.dumps(spec))
+    (store.folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     assert store.how() == {"width": 1, "deterministic": False}
     assert [cell.id for cell in store.cells()] == [cell.id for cell in tiny_cells()]

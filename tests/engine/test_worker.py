@@ -260,7 +260,7 @@ def test_a_damaged_checkpoint_fails_alone(
     assert set(failed) == {cells[1].id, cells[2].id}
     assert "seed 1 was written by other code" in failed[cells[1].id]["error"]
     assert "is damaged" in failed[cells[2].id]["error"]
-    assert "Traceback" in Path(failed[cells[1].id]["text"]).read_text()
+    assert "Traceback" in Path(failed[cells[1].id]["text"]).read_text(encoding="utf-8")
 
 
 CALLED = """INTERNAL: {kind} callback: Traceback (most recent call last):
