@@ -19,7 +19,7 @@ from rlsuite.check import CONTRACT, check_spaces
 from rlsuite.cli import evaluate as evaluate_command
 from rlsuite.engine.program import context
 from rlsuite.errors import UsageError
-from rlsuite.evaluate import evaluate
+from rlsuite.evaluate import Evaluation, evaluate
 from rlsuite.types import Agent, Environment, TimeStep
 
 
@@ -35,7 +35,7 @@ class Point:
     observation_space: Any = spaces.Box(-2.0, 2.0, (1,), np.float32)
     action_space: Any = spaces.Discrete(3)
     default_params = (jnp.float32(0.1),)
-    time_limit = 20
+    time_limit: int | None = 20
     resumable = True
 
     def __init__(self, action_space: Any = None, observation: tuple[int, ...] = (1,)) -> None:
@@ -51,7 +51,7 @@ class Point:
         assert action.shape == (self.action_space.shape or ()), action.shape
         x = jnp.clip(state.x + params[0] * jnp.mean(action), -2, 2)
         t = state.t + 1
-        step = TimeStep(self.observe(x), -jnp.abs(x), jnp.bool_(False), t >= self.time_limit, {})
+        step = TimeStep(self.observe(x), -jnp.abs(x), jnp.bool_(False), t >= 20, {})
         return State(x, t), step
 
     def observe(self, x: Array) -> Array:
@@ -179,13 +179,22 @@ def arguments(made: Agent, name: str) -> tuple[Any, ...]:
     return jax.eval_shape(made.init, keys.root(0), ctx), ctx
 
 
+def shapes_of(envs: vector.VectorEnv, env: Point, actions: Array) -> Any:
+    """What a reset and a step return, as shapes."""
+
+    def play(key: PRNGKeyArray) -> Any:
+        first = envs.reset(key, env.default_params)
+        return first, envs.step(key, first[0], actions, env.default_params)
+
+    return jax.eval_shape(play, jax.random.key(0))
+
+
 def test_what_is_harmless_is_put_right() -> None:
     env = changed(reward=as_int, obs=lambda x: x.astype(jnp.int32))
     env.observation_space = spaces.Box(-2.0, 2.0, (1,), np.float64)
     rlsuite.check_env(cast(Environment, env))
     envs = vector.make(env, 3)
-    state, obs = envs.reset(jax.random.key(0), env.default_params)
-    _, step = envs.step(jax.random.key(1), state, jnp.zeros(3, jnp.int32), env.default_params)
+    (state, obs), (_, step) = shapes_of(envs, env, jnp.zeros(3, jnp.int32))
     assert obs.dtype == step.obs.dtype == step.final_obs.dtype == step.reward.dtype == jnp.float32
 
 
@@ -288,10 +297,10 @@ def test_an_agents_action_becomes_the_environments(space: Any) -> None:
 def test_flat_actions_of_a_foreign_agent_are_brought_to_the_shape() -> None:
     env = Point(spaces.Box(-1, 1, (2, 3), np.float32))
     envs = vector.make(env, 2)
-    state, _ = envs.reset(jax.random.key(0), env.default_params)
-    envs.step(jax.random.key(1), state, jnp.zeros((2, 6)), env.default_params)
+    # The environment itself asserts the shape.
+    shapes_of(envs, env, jnp.zeros((2, 6)))
     with pytest.raises(UsageError, match=r"mine:point: actions are \[2, 5\], 2 of Box.*\[2, 2, 3"):
-        envs.step(jax.random.key(1), state, jnp.zeros((2, 5)), env.default_params)
+        shapes_of(envs, env, jnp.zeros((2, 5)))
 
 
 @pytest.mark.parametrize("space", [spaces.Box(0, np.inf, (2,), np.float32)])
@@ -314,9 +323,10 @@ def test_an_environment_from_the_contract_page_is_trained_kept_and_used(tmp_path
     rlsuite.save(path, made, result.policies[0])
     obs, first = jnp.zeros((1, 1)), jnp.ones(1, bool)
     policies = [result.policies[0], rlsuite.load(path, made)]
-    sent = [made.act(p, (), obs, first, jax.random.key(3), "sample")[0] for p in policies]
-    np.testing.assert_array_equal(*sent)
-    assert env.action_space.contains(np.asarray(sent[0][0]))
+    act = jax.jit(made.act, static_argnames="mode")
+    one, other = (act(p, (), obs, first, keys.root(3), mode="sample")[0] for p in policies)
+    np.testing.assert_array_equal(one, other)
+    assert env.action_space.contains(np.asarray(one[0]))
 
 
 # --- the film ------------------------------------------------------------------------------------
@@ -329,18 +339,19 @@ def test_the_film_shows_the_policy_of_the_numbers(
     """Both act as asked, or as the agent's own paper evaluates."""
     env = rlsuite.make_env("Probe-BestAction-Continuous")
     made = agent("sac", env)
-    state = jax.jit(made.init)(keys.root(0), context(made, made.config, 1))
+    shapes = jax.eval_shape(made.init, keys.root(0), context(made, made.config, 1))
+    policy = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(made.policy, shapes))
     path = tmp_path / "policy.safetensors"
-    rlsuite.save(path, made, made.policy(state))
+    rlsuite.save(path, made, policy)
     modes: list[Any] = []
 
     def film(*_: Any, mode: Any) -> dict[str, float]:
         modes.append(mode)
         return {"return": 0.0}
 
-    def numbers(*args: Any, mode: Any, **more: Any) -> Any:
+    def numbers(*_: Any, mode: Any, **more: Any) -> Any:
         modes.append(mode)
-        return evaluate(*args, mode=mode, **more)
+        return Evaluation(jnp.zeros(2), jnp.zeros(2, jnp.int32), jnp.ones(2, bool))
 
     monkeypatch.setattr(evaluate_command, "worker_environment", lambda device: {})
     monkeypatch.setattr("rlsuite.evaluate.evaluate", numbers)
