@@ -7,6 +7,7 @@ table of colours; an environment with a `drawer()` of its own draws itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -83,8 +84,9 @@ def gymnasium_renderer(build: Callable[..., Any]) -> Any:
     """
     _quiet_pygame()
     env = build(render_mode=None)
-    modes = env.metadata.get("render_modes", [])
-    env.close()
+    modes = env.metadata.get("render_modes") or []
+    with contextlib.suppress(Exception):
+        env.close()
     if "rgb_array" not in modes:
         raise UsageError(f"{env.spec.id} cannot be drawn: it has no render mode rgb_array")
     return build(render_mode="rgb_array")
@@ -107,7 +109,8 @@ def picture(env: Any) -> Image:
     from gymnasium.error import DependencyNotInstalled
 
     try:
-        return np.asarray(env.render(), np.uint8)
+        # A copy: renderers may draw into one buffer.
+        return np.array(env.render(), np.uint8)
     except DependencyNotInstalled as e:
         line = " ".join(str(e).split())
         raise UsageError(f"drawing needs a package that is missing: {line}") from None

@@ -13,10 +13,9 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from jaxtyping import Array, PRNGKeyArray
 
+from rlsuite import check
 from rlsuite.envs import gym_rows, host
 from rlsuite.types import EnvParams, EnvState, TimeStep
 from rlsuite.vector import Episodes, VectorEnv, VectorState, VectorStep
@@ -38,11 +37,11 @@ class GymEnv:
         self.action_space = gym_rows.playable(env.action_space, env_id)
         self.time_limit: int | None = None if env.spec is None else env.spec.max_episode_steps
         self.default_params: EnvParams = ()
-        env.close()
+        gym_rows.close(env)
 
     def build(self, **options: Any) -> gymnasium.Env:
         """One new instance on the host."""
-        return gym_rows.build(self.id, **self.options, **options)
+        return gym_rows.build(self.id, **{**self.options, **options})
 
     def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
         """A host simulator has no pure reset; see `vectorize`."""
@@ -77,6 +76,7 @@ class GymEnv:
         def step(
             key: PRNGKeyArray, state: VectorState, actions: Array, params: EnvParams
         ) -> tuple[VectorState, VectorStep]:
+            actions = check.actions(self, num_envs, actions)
             out = host.call(simulator.step, step_types, state.env, actions)
             return account(state, *out)
 
@@ -108,7 +108,7 @@ def account(
 
 
 class HostVector:
-    """The simulator behind one vector environment: numpy in, numpy out, called from XLA.
+    """The simulators behind one vector environment: numpy in, numpy out, called from XLA.
 
     A token is (resets so far, steps since); only the latest is accepted.
     """
@@ -116,21 +116,25 @@ class HostVector:
     def __init__(self, env: GymEnv, num_envs: int) -> None:
         self._env = env
         self._num_envs = num_envs
-        self._vector: SyncVectorEnv | None = None
+        self._copies: list[gymnasium.Env] = []
         self._token = np.zeros(2, np.uint32)
-        self._dtype = env.observation_space.dtype
+
+    def __del__(self) -> None:
+        for copy in self._copies:
+            gym_rows.close(copy)
 
     def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Start over from these seeds; the simulator is made at the first call."""
-        if self._vector is None:
-            makers = [self._env.build] * self._num_envs
-            self._vector = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
-        obs, _ = self._vector.reset(seed=[int(seed) for seed in seeds])
+        """Start over from these seeds; the simulators are made at the first call."""
+        if not self._copies:
+            self._copies = [self._env.build() for _ in range(self._num_envs)]
+        obs = self._rows()
+        for i, copy in enumerate(self._copies):
+            obs[i] = gym_rows.begin(copy, self._env.id, int(seeds[i]))
         self._token = np.array([self._token[0] + 1, 0], np.uint32)
-        return self._token, encode(obs, self._vector.single_observation_space, self._dtype)
+        return self._token, obs
 
     def step(self, token: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, ...]:
-        """One step of every instance.
+        """One step of every instance; those whose episode ended are reset.
 
         Returns:
           token, obs, final_obs, reward, terminated, truncated: those of `VectorStep`.
@@ -138,48 +142,25 @@ class HostVector:
         Raises:
           RuntimeError: the state is not the one the simulator is in.
         """
-        if self._vector is None or not np.array_equal(token, self._token):
+        if not self._copies or not np.array_equal(token, self._token):
             raise RuntimeError(
                 f"{self._env.id} is on the host and cannot go back: this state is not its latest "
                 "(restored from a checkpoint, stepped twice, or another run was started since)"
             )
-        actions = decode(actions, self._vector.single_action_space)
-        obs, reward, terminated, truncated, info = self._vector.step(actions)
-        final = true_final(obs, info)
+        obs, final = self._rows(), self._rows()
+        reward = np.zeros(self._num_envs, np.float32)
+        terminated, truncated = np.zeros((2, self._num_envs), bool)
+        for i, copy in enumerate(self._copies):
+            out = gym_rows.advance(copy, self._env.id, actions[i])
+            final[i], reward[i], terminated[i], truncated[i] = out
+            ended = terminated[i] or truncated[i]
+            obs[i] = gym_rows.begin(copy, self._env.id) if ended else final[i]
         self._token = self._token + np.array([0, 1], np.uint32)
-        space = self._vector.single_observation_space
-        seen, final = encode(obs, space, self._dtype), encode(final, space, self._dtype)
-        return self._token, seen, final, reward, terminated, truncated & ~terminated
+        return self._token, obs, final, reward, terminated, truncated
 
-
-def decode(actions: np.ndarray, space: spaces.Space) -> np.ndarray:
-    """Actions as agents count them (from 0, float32) -> as Gymnasium's space has them."""
-    offset = space.start if isinstance(space, spaces.Discrete) else 0
-    # A new array: a callback's arguments die with the call, and some simulators keep the action.
-    return np.asarray(actions + offset, space.dtype)
-
-
-def encode(obs: np.ndarray, space: spaces.Space, dtype: Any) -> np.ndarray:
-    """Observations as Gymnasium's space has them -> as agents see them (`gym_rows.encoded`)."""
-    if isinstance(space, spaces.Discrete):
-        return np.eye(int(space.n), dtype=dtype)[obs - space.start]
-    return obs.astype(dtype)
-
-
-def true_final(obs: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-    """What the step led to: `obs`, and where an episode ended the observation it ended in.
-
-    Gymnasium hands the latter over in `final_obs`, an array of objects or of numbers, with the mask
-    of the rows it is about in `_final_obs`; without a mask, rows that hold None are not meant.
-    """
-    if "final_obs" not in info:
-        return obs
-    given = info["final_obs"]
-    mask = info.get("_final_obs", np.array([row is not None for row in given]))
-    final = obs.copy()
-    for i in np.flatnonzero(mask):
-        final[i] = given[i]
-    return final
+    def _rows(self) -> np.ndarray:
+        space = self._env.observation_space
+        return np.zeros((self._num_envs, *space.shape), space.dtype)
 
 
 def make(env_id: str, **options: Any) -> GymEnv:

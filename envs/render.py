@@ -15,8 +15,9 @@ from PIL import Image
 
 from rlsuite import registry
 from rlsuite.engine import files
+from rlsuite.envs import gym_rows
 from rlsuite.envs.drawing import LONGER_SIDE, drawer, gymnasium_renderer, picture
-from rlsuite.envs.gym_adapter import GymEnv, decode, encode
+from rlsuite.envs.gym_adapter import GymEnv
 from rlsuite.errors import UsageError
 from rlsuite.evaluate import DEFAULT_STEP_LIMIT
 from rlsuite.types import Agent, Environment, Mode, PolicyParams
@@ -68,20 +69,16 @@ class GymStage:
     """A Gymnasium environment, drawn by itself."""
 
     def __init__(self, env: GymEnv) -> None:
-        self._env = gymnasium_renderer(env.build)
-        self._dtype = env.observation_space.dtype
+        self._env, self._id = gymnasium_renderer(env.build), env.id
 
     def reset(self, key: PRNGKeyArray) -> np.ndarray:
         """See `Stage`."""
-        obs, _ = self._env.reset(seed=int(jax.random.bits(key, dtype=jnp.uint32)))
-        return encode(np.asarray(obs), self._env.observation_space, self._dtype)
+        return gym_rows.begin(self._env, self._id, int(jax.random.bits(key, dtype=jnp.uint32)))
 
     def step(self, key: PRNGKeyArray, action: Array) -> tuple[np.ndarray, float, bool]:
         """See `Stage`."""
-        space = self._env.action_space
-        obs, reward, terminated, truncated, _ = self._env.step(decode(np.asarray(action), space))
-        seen = encode(np.asarray(obs), self._env.observation_space, self._dtype)
-        return seen, float(reward), bool(terminated or truncated)
+        obs, reward, *ended = gym_rows.advance(self._env, self._id, np.asarray(action))
+        return obs, reward, any(ended)
 
     def picture(self) -> np.ndarray:
         """See `Stage`."""

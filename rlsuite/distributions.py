@@ -10,7 +10,6 @@ TensorFlow Probability; what policy optimisation needs of it is this page.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +23,11 @@ _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 Scalar = float | Float[Array, ""]
 
 
-class Categorical(NamedTuple):
-    """Over {0..n-1}, from unnormalised `logits[*b, n]`."""
+class Categorical(struct.PyTreeNode):
+    """Over {0..n-1}, from unnormalised `logits[*b, n]`; the environment counts from `start`."""
 
     logits: Float[Array, "*b n"]
+    start: int = struct.field(pytree_node=False, default=0)
 
     def sample(self, key: PRNGKeyArray) -> Int[Array, "*b"]:
         """Draw one action for each row."""
@@ -65,17 +65,21 @@ class Categorical(NamedTuple):
         return (apart - jnp.exp((q - 1) * log_k) * (p - k)).sum(-1)
 
     def to_env(self, action: Int[Array, "*b"]) -> Int[Array, "*b"]:
-        """What the environment is sent."""
-        return action
+        """What the environment is sent: indices from `start`."""
+        return box.from_index(action, self.start)
 
 
 class Gaussian(struct.PyTreeNode):
-    """Diagonal normal; what the environment is sent is clipped to its box, log-probs are not."""
+    """Diagonal normal; what the environment is sent is clipped to its box, log-probs are not.
+
+    `shape` is the box's; None where it is that of a vector.
+    """
 
     loc: Float[Array, "*b d"]
     log_std: Float[Array, "*b d"]
     low: tuple[float, ...] = struct.field(pytree_node=False)
     high: tuple[float, ...] = struct.field(pytree_node=False)
+    shape: tuple[int, ...] | None = struct.field(pytree_node=False, default=None)
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, "*b d"]:
         """Draw one unclipped action for each row."""
@@ -118,9 +122,10 @@ class Gaussian(struct.PyTreeNode):
         divergence = (apart + jnp.exp(log_k) - jnp.exp(log_cross)).sum(-1)
         return jnp.where(q == 1, kl, divergence)
 
-    def to_env(self, action: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-        """Clip to the box."""
-        return jnp.clip(action, jnp.asarray(self.low), jnp.asarray(self.high))
+    def to_env(self, action: Float[Array, "*b d"]) -> Float[Array, "*b *a"]:
+        """Clip to the box, in its shape."""
+        inside = jnp.clip(action, jnp.asarray(self.low), jnp.asarray(self.high))
+        return inside if self.shape is None else box.shaped(inside, self.shape)
 
 
 class TanhGaussian(struct.PyTreeNode):
@@ -130,6 +135,7 @@ class TanhGaussian(struct.PyTreeNode):
     log_std: Float[Array, "*b d"]
     low: tuple[float, ...] = struct.field(pytree_node=False)
     high: tuple[float, ...] = struct.field(pytree_node=False)
+    shape: tuple[int, ...] | None = struct.field(pytree_node=False, default=None)
 
     def _base(self) -> Gaussian:
         return Gaussian(self.loc, self.log_std, self.low, self.high)
@@ -161,10 +167,11 @@ class TanhGaussian(struct.PyTreeNode):
         """That of the underlying normals (unlike the KL, squashing would change it)."""
         return self._base().tsallis(other._base(), q)
 
-    def to_env(self, action: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-        """tanh, then the box."""
+    def to_env(self, action: Float[Array, "*b d"]) -> Float[Array, "*b *a"]:
+        """tanh, then the box, in its shape."""
         low, high = jnp.asarray(self.low), jnp.asarray(self.high)
-        return box.from_unit(jnp.tanh(action), low, high)
+        inside = box.from_unit(jnp.tanh(action), low, high)
+        return inside if self.shape is None else box.shaped(inside, self.shape)
 
 
 def tsallis_log(log_x: Float[Array, "*b"], q: Scalar) -> Float[Array, "*b"]:

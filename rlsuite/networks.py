@@ -139,13 +139,15 @@ class PolicyHead(nn.Module):
     def __call__(self, h: Float[Array, "*b h"]) -> Distribution:
         kernel = _kernel(self.init_kind, 0.01)
         if isinstance(self.space, spaces.Discrete):
-            return Categorical(Dense(int(self.space.n), kernel_init=kernel)(h))
+            logits = Dense(int(self.space.n), kernel_init=kernel)(h)
+            return Categorical(logits, int(self.space.start))
         size = int(np.prod(self.space.shape))
         loc = Dense(size, kernel_init=kernel)(h)
         log_std = self.param("log_std", nn.initializers.zeros, (size,))
         kind = Gaussian if self.distribution == "gaussian" else TanhGaussian
         low, high = (tuple(np.ravel(bound).tolist()) for bound in (self.space.low, self.space.high))
-        return kind(loc, jnp.broadcast_to(log_std, loc.shape), low, high)
+        shape = tuple(self.space.shape)
+        return kind(loc, jnp.broadcast_to(log_std, loc.shape), low, high, shape)
 
 
 class FeedForward(nn.Module):

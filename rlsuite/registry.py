@@ -10,7 +10,7 @@ import functools
 import importlib
 import importlib.metadata
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -222,15 +222,16 @@ def agent(name: str) -> AgentRow:
     return known[name]
 
 
-def env(env_id: str) -> EnvRow:
-    """The environment's row, or a `UsageError` with the nearest id."""
+def env(env_id: str, options: Mapping[str, Any] | None = None) -> EnvRow:
+    """The environment's row, or a `UsageError` with the nearest id. Of a family's member it may
+    depend on the `options` of the constructor."""
     known = envs()
     if env_id in known:
         return known[env_id]
     for row in _rows("envs"):
         if isinstance(row, EnvFamily) and env_id.startswith(row.prefix):
             module, _, attribute = row.target.partition(":")
-            return getattr(importlib.import_module(module), attribute)(env_id)
+            return getattr(importlib.import_module(module), attribute)(env_id, **(options or {}))
     raise UsageError(f"no environment {env_id!r}: {nearest(env_id, known)}")
 
 
@@ -240,7 +241,7 @@ def make_env(env_id: str, **options: Any) -> Any:
     Raises:
       UsageError: an unknown id or option.
     """
-    row = env(env_id)
+    row = env(env_id, options)
     check_options(row, options)
     module, _, attribute = row.target.partition(":")
     return getattr(importlib.import_module(module), attribute)(env_id, **options)

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from rlsuite import check
 from rlsuite.types import Environment, EnvParams, EnvState, TimeStep
 
 ResetStrategy = Literal["full", "pool", "cached"]
@@ -86,7 +87,12 @@ def make(
       num_envs: copies stepped together.
       strategy: where a finished copy's next state comes from.
       pool_size: reset states kept by `pool`; 0 means `num_envs`.
+
+    Raises:
+      UsageError: the environment lacks something or has spaces that no agent can use; when its
+        functions are traced, also what they return, see `rlsuite.check`.
     """
+    check.check_spaces(env)
     if hasattr(env, "vectorize"):
         return env.vectorize(num_envs)  # pyright: ignore[reportAttributeAccessIssue]
     size = pool_size or num_envs
@@ -107,6 +113,22 @@ def make(
     return VectorEnv(num_envs, strategy, reset, step, refresh)
 
 
+def check_env(env: Environment) -> None:
+    """Refuse an environment that does not keep to the contract; traces it and runs nothing.
+
+    Raises:
+      UsageError: naming the field, what it is and what it should be.
+    """
+    envs, key, space = make(env, 2), jax.random.key(0), env.action_space
+    action = jnp.zeros((2, *(space.shape or ())), jax.dtypes.canonicalize_dtype(space.dtype))
+
+    def play(params: EnvParams) -> tuple[VectorState, VectorStep]:
+        state, _ = envs.reset(key, params)
+        return envs.step(key, state, action, params)
+
+    jax.eval_shape(play, jax.tree.map(jnp.asarray, env.default_params))
+
+
 def _draw(
     env: Environment,
     n: int,
@@ -117,7 +139,7 @@ def _draw(
     keys = jax.random.split(key, n)
     if wanted is not None and hasattr(env, "reset_rows"):
         return env.reset_rows(keys, wanted, params)  # pyright: ignore[reportAttributeAccessIssue]
-    return jax.vmap(env.reset, in_axes=(0, None))(keys, params)
+    return check.drawn(env, n, jax.vmap(env.reset, in_axes=(0, None))(keys, params))
 
 
 def _reset(
@@ -151,7 +173,9 @@ def _step(
 ) -> tuple[VectorState, VectorStep]:
     step_key, reset_key = jax.random.split(key)
     keys = jax.random.split(step_key, num_envs)
-    stepped, out = jax.vmap(env.step, in_axes=(0, 0, 0, None))(keys, state.env, actions, params)
+    actions = check.actions(env, num_envs, actions)
+    both = jax.vmap(env.step, in_axes=(0, 0, 0, None))(keys, state.env, actions, params)
+    stepped, out = check.stepped(env, num_envs, state.env, both)
     done = out.terminated | out.truncated
     env_state, obs = _auto_reset(env, strategy, reset_key, state.pool, stepped, out, done, params)
     returns = state.episode_return + out.reward

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Num
 
+from rlsuite import box
 from rlsuite.envs.datasets.recording import Recording
 from rlsuite.errors import UsageError
 from rlsuite.registry import EnvRow
@@ -130,9 +131,9 @@ def refuse_other_sizes(path: Path, rec: Recording, env: Any) -> None:
 
 
 def in_units(action: Num[np.ndarray, "n *a"], space: Any) -> Num[np.ndarray, "n *a"]:
-    """Actions of a box on the scale where it is [-1, 1]; indices as they are."""
+    """Actions of a box on the scale where it is [-1, 1]; indices from 0."""
     if not hasattr(space, "low"):
-        return action
+        return action - getattr(space, "start", 0)
     low, high = np.asarray(space.low, np.float32), np.asarray(space.high, np.float32)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise UsageError(f"actions of an unbounded box ({space}) cannot be scaled to [-1, 1]")
@@ -143,7 +144,8 @@ def in_units(action: Num[np.ndarray, "n *a"], space: Any) -> Num[np.ndarray, "n 
 def outside(action: Num[np.ndarray, "n *a"], space: Any) -> int:
     """Rows whose action the environment would not take."""
     if not hasattr(space, "low"):
-        return int(((action < 0) | (action >= int(space.n))).sum())
+        index = in_units(action, space)
+        return int(((index < 0) | (index >= int(space.n))).sum())
     scaled = in_units(action, space)
     return int((np.abs(scaled) > 1 + SLACK).reshape(len(scaled), -1).any(1).sum())
 
@@ -163,14 +165,16 @@ def refuse_outside(path: Path, rec: Recording, space: Any, called: str) -> None:
 
 
 def scaled_actions(path: Path, rec: Recording, space: Any) -> Num[np.ndarray, "n *a"]:
-    """An agent's actions.
+    """An agent's actions: vectors in [-1, 1] whatever the box's shape, or indices from 0.
 
     Raises:
       UsageError: some are outside the environment's space.
     """
     refuse_outside(path, rec, space, str(space))
     scaled = in_units(rec.action, space)
-    return np.clip(scaled, -1.0, 1.0) if hasattr(space, "low") else scaled
+    if not hasattr(space, "low"):
+        return scaled
+    return np.clip(scaled, -1.0, 1.0).reshape(len(scaled), box.size(space))
 
 
 def straddling(rec: Recording) -> Bool[np.ndarray, " n"]:

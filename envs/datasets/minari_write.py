@@ -118,7 +118,12 @@ def _action_space(rec: Recording, space: Any) -> dict[str, Any]:
     header: Header = rec.header
     if header.discrete:
         n = int(space.n) if space is not None else int(rec.action.max()) + 1
-        return {"type": "Discrete", "dtype": "int64", "start": 0, "n": n}
+        return {
+            "type": "Discrete",
+            "dtype": "int64",
+            "start": int(getattr(space, "start", 0)),
+            "n": n,
+        }
     box = _box(header.action, -1.0, 1.0)
     if space is not None:
         box |= {"low": np.asarray(space.low).tolist(), "high": np.asarray(space.high).tolist()}

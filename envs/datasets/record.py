@@ -66,8 +66,7 @@ def from_replay(ring: Any, num_envs: int, env: Any, score: tuple[float, float] |
     terminated, truncated = column(data.terminated), column(data.truncated)
     # Where the recording of an environment stops, another's begins.
     truncated[size // num_envs - 1 :: size // num_envs] = True
-    low, high = np.asarray(env.action_space.low), np.asarray(env.action_space.high)
-    action = box.from_unit(column(data.action), low, high)
+    action = box.to_env(env.action_space, column(data.action))
     header = Header(
         "npz", size, env.observation_space.shape, env.action_space.shape, False,
         env=env.id, score=score, family="own",

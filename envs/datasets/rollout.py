@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Int, PyTree
 
-from rlsuite import keys, library, registry, vector
+from rlsuite import box, keys, library, registry, vector
 from rlsuite.engine import files, tree
 from rlsuite.types import Agent
 
@@ -82,7 +82,9 @@ class Stream:
             return self.agent.act(policy, loop.carry, loop.obs, loop.first, key, self.mode)
         space, n = self.env.action_space, self.envs.num_envs
         if isinstance(space, spaces.Discrete):
-            return jax.random.randint(key, (n,), 0, int(space.n)), ()
+            return box.from_index(
+                jax.random.randint(key, (n,), 0, int(space.n)), int(space.start)
+            ), ()
         low, high = jnp.asarray(space.low), jnp.asarray(space.high)
         return jax.random.uniform(key, (n, *(space.shape or ())), minval=low, maxval=high), ()
 

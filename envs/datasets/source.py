@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite import registry
+from rlsuite import box, registry
 from rlsuite.engine.data import DataRef
 from rlsuite.envs.datasets import checks, formats, locate, origin
 from rlsuite.envs.datasets.recording import Header, Recording, limited
@@ -176,7 +176,7 @@ def shapes(env: Any) -> Any:
     from rlsuite.envs.datasets import view
 
     n, discrete = 2, hasattr(env.action_space, "n")
-    size = () if discrete else env.action_space.shape
+    size = () if discrete else (box.size(env.action_space),)
     action = np.zeros((n, *size), np.int32 if discrete else np.float32)
     seen = np.uint8 if is_image(env.observation_space) else np.float32
     obs, zeros = np.zeros((n, *env.observation_space.shape), seen), np.zeros(n, np.float32)

@@ -112,6 +112,6 @@ def _play(args: Any, row: registry.AgentRow, env_id: str, cell: dict[str, Any]) 
     )
     if args.video:
         record = registry.env(env_id).load_render()
-        drawn = record(agent, policy, env_id, key, args.video, mode=args.mode or "sample")
+        drawn = record(agent, policy, env_id, key, args.video, mode=args.mode)
         print(f"{args.video}: an episode of return {drawn['return']:.2f}")
     return 0

@@ -36,7 +36,8 @@ def modules(cells: Sequence[Cell]) -> tuple[str, ...]:
     """What workers should import while the parent plans."""
     agents = {registry.agent(c.agent) for c in cells}
     names = {f"{row.module}.{row.make.partition(':')[0]}" for row in agents}
-    names |= {registry.env(env).target.partition(":")[0] for env in {c.env for c in cells}}
+    envs = {repr((c.env, c.env_options)): c for c in cells}.values()
+    names |= {registry.env(c.env, c.env_options).target.partition(":")[0] for c in envs}
     return tuple(sorted(names))
 
 

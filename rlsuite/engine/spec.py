@@ -138,7 +138,7 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
     seeds = check_seeds(request.seeds)
     check_need(row, bool(request.datasets))
     for env_id, data in _tasks(request, row, find):
-        env_row = registry.env(env_id)
+        env_row = registry.env(env_id, request.env_options)
         check_actions(row, env_row)
         registry.check_options(env_row, request.env_options)
         if data is not None:
@@ -188,7 +188,7 @@ def _tasks(
         yield from ((env_id, None) for env_id in request.envs)
         return
     for env_id in request.envs:
-        registry.env(env_id)
+        registry.env(env_id, request.env_options)
     _check_settings(row, request)
     for spec in request.datasets:
         check_home(spec, bool(request.envs))

@@ -15,7 +15,7 @@ from rlsuite import registry, vector
 from rlsuite.agents.online.ppo import agent as ppo
 from rlsuite.agents.online.ppo.config import Config
 from rlsuite.envs import gym_adapter, gym_rows, host
-from rlsuite.envs.gym_adapter import decode, encode, true_final
+from rlsuite.envs.gym_rows import decode, seen
 from rlsuite.errors import UsageError
 from rlsuite.evaluate import evaluate
 from rlsuite.keys import root
@@ -50,7 +50,7 @@ def test_a_row_is_looked_up_without_being_listed() -> None:
     ("env_id", "message"),
     [
         ("gym:CartPol-v1", r"no environment 'gym:CartPol-v1': did you mean 'gym:CartPole-v1'"),
-        ("gym:nowhere:Thing-v0", r"Gymnasium cannot make 'nowhere:Thing-v0'.*No module named"),
+        ("gym:nowhere:Thing-v0", r"gym:nowhere:Thing-v0: no module 'nowhere', neither in /"),
         ("gym:Blackjack-v1", r"gym:Blackjack-v1 has Tuple observations: rlsuite takes Box or"),
     ],
 )
@@ -116,27 +116,12 @@ def test_observations_with_a_goal_are_joined_as_minaris_are() -> None:
 
 def test_discrete_spaces_that_start_elsewhere() -> None:
     shifted = spaces.Discrete(3, start=-1)
-    np.testing.assert_array_equal(decode(np.array([0, 2], np.int32), shifted), [-1, 1])
-    hot = encode(np.array([-1, 1]), shifted, np.float32)
-    np.testing.assert_array_equal(hot, [[1, 0, 0], [0, 0, 1]])
-
-
-@pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("objects", [True, False])
-def test_true_final_reads_every_form_of_final_obs(masked: bool, objects: bool) -> None:
-    obs = np.zeros((3, 2))
-    final = np.full(3, None, object) if objects else np.full((3, 2), np.nan)
-    final[1] = np.array([5.0, 6.0])
-    info: dict[str, Any] = {"final_obs": final}
-    if masked:
-        info["_final_obs"] = np.array([False, True, False])
-    elif not objects:
-        # Numbers without a mask: every row is meant.
-        info["final_obs"] = final = np.arange(6.0).reshape(3, 2)
-        np.testing.assert_array_equal(true_final(obs, info), final)
-        return
-    np.testing.assert_array_equal(true_final(obs, info), [[0, 0], [5, 6], [0, 0]])
-    assert true_final(obs, {}) is obs
+    assert gym_rows.playable(shifted, "x") == spaces.Discrete(3, start=-1, dtype=np.int32)
+    sent = decode(np.int32(-1), shifted)
+    assert (sent, type(sent)) == (-1, np.int64)
+    np.testing.assert_array_equal(seen("x", shifted, 1), [0, 0, 1])
+    with pytest.raises(UsageError, match="x: observation -2 is outside its space"):
+        seen("x", shifted, -2)
 
 
 def test_it_steps_as_gymnasium_does_from_the_same_seeds() -> None:

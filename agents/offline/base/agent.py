@@ -14,6 +14,7 @@ from rlsuite.agents.offline.base.config import DatasetConfig
 from rlsuite.agents.offline.base.learning import collect, learn
 from rlsuite.agents.offline.base.state import Parts, Policy, Scale, State, policy, scaled
 from rlsuite.agents.online.off_policy.state import Algorithm, to_env
+from rlsuite.check import check_bounded
 from rlsuite.dataset import Dataset
 from rlsuite.keys import Purpose, stream
 from rlsuite.types import Agent, Carry, Context, Counters, Environment, Mode
@@ -36,6 +37,7 @@ def make(
       prepare: what it derives from the data once, see `Agent`.
     """
     static: Any = config.static()
+    check_bounded(algorithm.name, env)
     parts = Parts(static, env.action_space, algorithm)
     return Agent(
         name=algorithm.name,

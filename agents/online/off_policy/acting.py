@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, PRNGKeyArray
 
-from rlsuite import replay
+from rlsuite import box, replay
 from rlsuite.agents.online.off_policy.state import (
     Collected,
     Parts,
@@ -21,6 +21,7 @@ from rlsuite.agents.online.off_policy.state import (
     policy,
     to_env,
 )
+from rlsuite.check import obs_dtype
 from rlsuite.keys import Purpose, stream
 from rlsuite.types import Carry, Context, Mode
 
@@ -68,7 +69,7 @@ def uniform(parts: Parts) -> Choose:
     def choose(obs: Array, key: PRNGKeyArray) -> Array:
         if isinstance(space, spaces.Discrete):
             return jax.random.randint(key, (n,), 0, int(space.n))
-        return jax.random.uniform(key, (n, *space.shape), minval=-1.0, maxval=1.0)
+        return jax.random.uniform(key, (n, box.size(space)), minval=-1.0, maxval=1.0)
 
     return choose
 
@@ -109,7 +110,8 @@ def step(
 
 def example(parts: Parts) -> Transition:
     """One row, for the ring's shapes; discrete actions are stored as int32."""
-    obs = jnp.zeros(parts.observation_space.shape, parts.observation_space.dtype)
+    space = parts.observation_space
+    obs = jnp.zeros(space.shape, obs_dtype(space))
     discrete = isinstance(parts.action_space, spaces.Discrete)
-    action = jnp.int32(0) if discrete else jnp.zeros(parts.action_space.shape)
+    action = jnp.int32(0) if discrete else jnp.zeros(box.size(parts.action_space))
     return Transition(obs, action, jnp.float32(0), jnp.bool_(False), jnp.bool_(False), obs)

@@ -14,6 +14,7 @@ from rlsuite.agents.online.off_policy import acting
 from rlsuite.agents.online.off_policy.config import OffPolicyConfig
 from rlsuite.agents.online.off_policy.learning import learn, merged
 from rlsuite.agents.online.off_policy.state import Algorithm, Parts, State, policy
+from rlsuite.check import check_bounded
 from rlsuite.keys import Purpose, stream
 from rlsuite.types import Agent, Context, Counters, Environment
 
@@ -27,6 +28,7 @@ def make(env: Environment, config: OffPolicyConfig, algorithm: Algorithm) -> Age
       algorithm: what it learns.
     """
     static: Any = config.static()
+    check_bounded(algorithm.name, env)
     envs = vector.make(env, static.num_envs, static.reset, static.pool_size)
     prefill = config.prefill_steps()
     parts = Parts(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlsuite import config
+from rlsuite.box import check_bounds
 from rlsuite.config import Traced, knob
 from rlsuite.engine.environment import available_memory, round_down
 from rlsuite.errors import UsageError
@@ -24,6 +25,11 @@ class ActorConfig(config.Config):
     hidden: tuple[int, ...] = knob((256, 256), "sizes of the actor's dense layers", ge=1)
     activation: Literal["relu", "tanh", "swish", "elu"] = knob("relu", "nonlinearity")
     init: Init = knob("torch", "how weights start; torch: U(±1/sqrt(fan_in))")
+
+    def check_env(self, env: EnvRow) -> None:
+        """Refuse a box of actions that [-1, 1] cannot be scaled to."""
+        if env.action.kind == "box":
+            check_bounds("this agent", env.id, env.action.low, env.action.high)
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ class OffPolicyConfig(ActorCriticConfig):
             )
 
     def check_env(self, env: EnvRow) -> None:
-        """Refuse a ring that no machine like this holds."""
+        """Refuse such a box, and a ring that no machine like this holds."""
+        super().check_env(env)
         have, row = available_memory(), row_bytes(env)
         if have and self.capacity() * row > have:
             raise UsageError(

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 from flax import struct
-from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import box, mlp, normalize
+from rlsuite import mlp, normalize
+from rlsuite.box import to_env as to_env
 from rlsuite.metrics import Metrics
 from rlsuite.normalize import Moments
 from rlsuite.replay import Replay
@@ -137,13 +136,6 @@ def normalized(parts: Parts, moments: Moments, clip: Float[Array, ""], obs: Arra
     if not parts.static.normalize_observations:
         return obs
     return normalize.normalize(moments, obs, clip)
-
-
-def to_env(space: Any, action: Array) -> Array:
-    """[-1, 1] -> the box; indices as they are."""
-    if isinstance(space, spaces.Discrete):
-        return action
-    return box.from_unit(action, jnp.asarray(space.low), jnp.asarray(space.high))
 
 
 def actor_shape(static: Any) -> mlp.Shape:

@@ -13,6 +13,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from rlsuite import networks, normalize, vector
 from rlsuite.agents.online.on_policy.acting import act, collect
 from rlsuite.agents.online.on_policy.state import Parts, Rollout, State, policy
+from rlsuite.check import check_bounded
 from rlsuite.drift import Drift
 from rlsuite.keys import Purpose, stream
 from rlsuite.metrics import Metrics
@@ -36,6 +37,8 @@ def build(
       learn: (parts, state, rollout, ctx) -> (state, metrics).
     """
     static: Any = config.static()
+    if static.action_distribution != "gaussian":
+        check_bounded(f"action_distribution {static.action_distribution!r}", env)
     spec = networks.Spec(
         static.network, static.hidden, static.critic_hidden, static.rnn_size,
         static.activation, static.init, static.action_distribution,

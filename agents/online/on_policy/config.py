@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlsuite import config
+from rlsuite.box import check_bounds
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 from rlsuite.registry import EnvRow
@@ -59,6 +60,9 @@ class OnPolicy(config.Config):
                 f"agent.action_distribution {self.action_distribution!r} needs continuous actions "
                 f"but {env.id} has {env.action}: leave it at 'gaussian'"
             )
+        if env.action.kind == "box" and self.action_distribution != "gaussian":
+            who = f"action_distribution {self.action_distribution!r}"
+            check_bounds(who, env.id, env.action.low, env.action.high)
         if self.network == "cnn" and len(env.observation.shape) != 3:
             raise UsageError(
                 f"agent.network 'cnn' needs image observations but {env.id} has "
