@@ -27,7 +27,7 @@ def returns_histogram(
     axes.hist(returns, bins=bins, color=style.COLOURS[0], alpha=0.85)
     axes.axvline(float(returns.mean()), color=style.INK, ls="--", lw=1.2)
     told = f"{title}: {len(returns):,} episodes, mean {returns.mean():.4g}"
-    style.entitle(axes, style.wrap_label(told, 52))
+    style.entitle(axes, told)
     axes.set_xlabel("Episode return")
     axes.set_ylabel("Episodes")
     if score is not None:
@@ -42,5 +42,5 @@ def returns_histogram(
 
         above = axes.secondary_xaxis("top", functions=(score_of, return_of))
         above.set_xlabel("Normalised score")
-        style.entitle(axes, axes.get_title(), pad=8)
+        axes.set_title(axes.get_title(), x=0.0, ha="left", pad=8)
     return figure

@@ -201,7 +201,7 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
 
 def entitle(axes: Axes, title: str) -> None:
     """A panel's title, from its left edge."""
-    axes.set_title(title, x=0.0, ha="left")
+    axes.set_title(wrap_label(title, 52), x=0.0, ha="left")
 
 
 def count_axis(axes: Axes) -> None:

@@ -100,7 +100,7 @@ def _family(cell: Mapping[str, Any]) -> str:
     label = series
     for name in json.loads(cell["sweep"] or "{}"):
         words = re.escape(name.rpartition(".")[2].replace("_", " "))
-        label = re.sub(rf"(?<!\S){re.escape(name)}=\S+", "", label)
+        label = re.sub(rf"(?<!\S){re.escape(name)}=(\[[^]]*\]|\S+)", "", label)
         label = re.sub(rf",? ?(?<!\w){words} [^,]+(?=,|$)", "", label)
     return cell["agent"] if label == series else " ".join(label.split()).strip(", ")
 
