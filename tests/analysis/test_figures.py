@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +93,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Drawn, str]]:
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Drawn, str]:
     """Every figure of the pages of three stores, by store and name, and the first page's text."""
     found: Drawn = {}
     prefix = ""
@@ -122,7 +122,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Drawn, str
         for prefix, store, given in stores:
             path = report.write(store, tmp_path_factory.mktemp(prefix), prefix, given)
             text = text or path.read_text()
-        yield found, text
+    return found, text
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -145,7 +145,7 @@ def test_type_is_readable_in_a_narrow_column(drawn: tuple[Drawn, str]) -> None:
         for text in texts(figure):
             # Powers in mathematical type are set smaller than the rest.
             assert "^" not in text.get_text(), name
-            assert text.get_fontsize() / 72 * NARROW / width >= 9, (name, text.get_text())
+            assert float(text.get_fontsize()) / 72 * NARROW / width >= 9, (name, text.get_text())
 
 
 def test_panels_stand_in_one_column(drawn: tuple[Drawn, str]) -> None:
@@ -428,14 +428,14 @@ def test_files_of_tasks_have_names_of_their_own() -> None:
 # --- published scores --------------------------------------------------------------------------
 
 
-def annotations(axes: Axes) -> dict[str, Annotation]:
+def labels_at_markers(axes: Axes) -> dict[str, Annotation]:
     found = [text for text in axes.texts if isinstance(text, Annotation)]
     return {note.get_text().replace("\n", " "): note for note in found}
 
 
 def test_each_published_marker_has_its_own_label(drawn: tuple[Drawn, str]) -> None:
     pong, chess = drawn[0]["many/curves_steps"].axes
-    notes = annotations(pong)
+    notes = labels_at_markers(pong)
     assert set(notes) == {
         "A long name of theirs 55", "Other 54 (training return)", "Third 20",
     }  # fmt: skip
@@ -446,7 +446,7 @@ def test_each_published_marker_has_its_own_label(drawn: tuple[Drawn, str]) -> No
     boxes = sorted((Text.get_window_extent(note) for note in notes.values()), key=lambda b: b.y0)
     assert all(low.y1 <= high.y0 + 1 for low, high in itertools.pairwise(boxes))
     # A marker early in training has its label there, not at the right edge.
-    (early,) = annotations(chess).values()
+    (early,) = labels_at_markers(chess).values()
     assert 0.3 < early.xyann[0] < 0.5
 
 
