@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,7 +132,7 @@ def _learning_curves(page: _Page) -> list[Section]:
         return [Section("Learning curves", html.paragraph(note))]
     unit, name = page.frames.step_name, page.name
     drawn = set(page.frames.cells["env"].to_list())
-    targets = [target for target in page.targets if target.env in drawn]
+    targets = [_told(page, target) for target in page.targets if target.env in drawn]
     shared = {"y_label": name, "metric": page.metric, "looks": page.looks}
     by_steps = figures.learning_curves(steps, targets, unit=unit, **shared)
     by_time = figures.learning_curves(seconds, targets, x="seconds", **shared)
@@ -150,6 +151,17 @@ def _learning_curves(page: _Page) -> list[Section]:
             )]),
         ),
     ]  # fmt: skip
+
+
+def _told(page: _Page, target: Target) -> Target:
+    """A published score with the series of ours that it was compared with, whose colour it has."""
+    same = page.compared.filter(
+        (pl.col("env") == target.env)
+        & (pl.col("published_series") == target.series)
+        & (pl.col("published") == target.value)
+        & (pl.col("source") == target.source)
+    )
+    return target if same.is_empty() else dataclasses.replace(target, ours=same["series"][0])
 
 
 def _named(page: _Page) -> str:

@@ -441,6 +441,10 @@ def test_each_published_marker_has_its_own_label(drawn: tuple[Drawn, str]) -> No
     }  # fmt: skip
     # Each is tied to its own marker, and none covers another.
     assert [notes[text].xy[1] for text in notes] == [55, 54, 20]
+    # In the colour of the series that it is set beside.
+    edges = {m.get_ydata()[0]: m.get_mec() for m in pong.get_lines() if m.get_marker() == "D"}  # pyright: ignore
+    named = entries(drawn[0]["many/curves_steps"])
+    assert to_hex(edges[55.0]) == named.get("series 1", style.FAINT).lower()
     figure = drawn[0]["many/curves_steps"]
     figure.draw_without_rendering()
     boxes = sorted((Text.get_window_extent(note) for note in notes.values()), key=lambda b: b.y0)
