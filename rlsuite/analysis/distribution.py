@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from rlsuite.analysis import stats, style
+from rlsuite.analysis import selection, stats, style
 from rlsuite.analysis.bootstrap import Floats
 from rlsuite.analysis.scores import Samples
 from rlsuite.analysis.style import Look
@@ -21,46 +22,64 @@ _MOST_SERIES = 4
 
 
 def with_many_seeds(samples: Samples, least: int = MANY_SEEDS) -> dict[str, dict[str, Floats]]:
-    """Environment to series to finite scores, where at least `least` seeds have one."""
+    """Environment to series to finite scores, where at least `least` seeds have one.
+
+    Of more than four such series in an environment those with the most seeds, of these the best.
+    """
     out: dict[str, dict[str, Floats]] = {}
     for series, envs in samples.items():
         for env, scores in envs.items():
             finite = scores[np.isfinite(scores)]
-            if finite.size >= least and len(out.get(env, {})) < _MOST_SERIES:
+            if finite.size >= least:
                 out.setdefault(env, {})[series] = finite
-    return out
+    return {env: _few(series) for env, series in out.items()}
+
+
+def _few(series: Mapping[str, Floats]) -> dict[str, Floats]:
+    full = selection.fullness({name: {"": scores} for name, scores in series.items()})
+    best = selection.ranked({name: [stats.iqm(x)] for name, x in series.items()}, full)
+    return {name: scores for name, scores in series.items() if name in best[:_MOST_SERIES]}
 
 
 @style.styled
 def distributions(
-    many: Mapping[str, Mapping[str, Floats]], x_label: str = "Final return"
+    many: Mapping[str, Mapping[str, Floats]],
+    x_label: str = "Final return",
+    looks: Mapping[str, Look] | None = None,
 ) -> Figure:
-    """A row per environment: counts of seeds, and the fraction of seeds at or below each score.
+    """Two panels an environment: counts of seeds, and the fraction of seeds at or below each score.
 
     Args:
       many: environment to series to finite scores (`with_many_seeds`).
       x_label: what the scores are.
+      looks: how each series is drawn; those it lacks get a colour after its own.
     """
-    chosen = style.looks(list(dict.fromkeys(s for envs in many.values() for s in envs)))
-    figure, axes = style.panels(2 * len(many), across=2, size=(3.7, 2.5))
+    names = [*(looks or {}), *(series for envs in many.values() for series in envs)]
+    chosen = style.looks(list(dict.fromkeys(names))) | dict(looks or {})
+    figure, axes = style.panels(2 * len(many), [1.7] * (2 * len(many)))
     for index, (env, series) in enumerate(many.items()):
-        left, right = axes[2 * index], axes[2 * index + 1]
-        _histogram(left, series, chosen)
-        _ecdf(right, series, chosen)
-        left.set_title(f"{env}: histogram")
-        right.set_title(f"{env}: cumulative")
-        for panel in (left, right):
-            panel.set_xlabel(x_label)
-    style.legend_outside(figure, _entries(axes[1::2]), beside=False)
+        counts, shares = axes[2 * index], axes[2 * index + 1]
+        _histogram(counts, series, chosen)
+        _ecdf(shares, series, chosen)
+        style.entitle(counts, env)
+        counts.sharex(shares)
+        counts.tick_params(labelbottom=False)
+        shares.set_xlabel(x_label)
+    style.legend_above(figure, _entries(many, chosen))
     return figure
 
 
-def _entries(axes: Sequence[Axes]) -> list[Artist]:
-    found: dict[str, Artist] = {}
-    for panel in axes:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    return list(found.values())
+def _entries(many: Mapping[str, Mapping[str, Floats]], chosen: Mapping[str, Look]) -> list[Artist]:
+    sizes: dict[str, list[int]] = {}
+    for series in many.values():
+        for name, scores in series.items():
+            sizes.setdefault(name, []).append(scores.size)
+    return [
+        Line2D([], [], color=look.colour, ls=look.dash,
+               label=f"{name} (n = {style.count_range(sizes[name])})")
+        for name, look in chosen.items()
+        if name in sizes
+    ]  # fmt: skip
 
 
 def bin_edges(pooled: Floats) -> list[float]:
@@ -87,8 +106,7 @@ def _histogram(axes: Axes, series: Mapping[str, Floats], chosen: Mapping[str, Lo
 def _ecdf(axes: Axes, series: Mapping[str, Floats], chosen: Mapping[str, Look]) -> None:
     for name, scores in series.items():
         look = chosen[name]
-        label = f"{name} (n = {scores.size})"
-        axes.ecdf(scores, color=look.colour, ls=look.dash, label=label)
+        axes.ecdf(scores, color=look.colour, ls=look.dash)
         axes.axvline(stats.iqm(scores), color=look.colour, ls="--", lw=1.2)
-    axes.set_ylabel("Fraction of seeds")
+    axes.set_ylabel("Fraction of\nseeds")
     axes.set_ylim(0.0, 1.02)

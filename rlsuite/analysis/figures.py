@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from rlsuite.analysis.distribution import distributions
 from rlsuite.analysis.dots import interval_dots
-from rlsuite.analysis.heatmap import heatmap
+from rlsuite.analysis.heatmap import best_fields, heatmap
 from rlsuite.analysis.lines import learning_curves
 from rlsuite.analysis.online import online_cost
 from rlsuite.analysis.profile import performance_profiles
+from rlsuite.analysis.sensitivity import sensitivity
 from rlsuite.analysis.style import save
+from rlsuite.analysis.training import training_curves
 
 __all__ = [
+    "best_fields",
     "distributions",
     "heatmap",
     "interval_dots",
@@ -18,4 +21,6 @@ __all__ = [
     "online_cost",
     "performance_profiles",
     "save",
+    "sensitivity",
+    "training_curves",
 ]

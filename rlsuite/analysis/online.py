@@ -7,19 +7,27 @@ needs no luck with its settings is good at k = 1, one that needs many tries only
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from rlsuite.analysis import scores, style
+from rlsuite.analysis import scores, selection, style
 from rlsuite.analysis.bootstrap import Floats
 from rlsuite.analysis.frames import Frames
+from rlsuite.analysis.style import Look
 
 _MOST_TRIED = 20
+_COLUMNS = {
+    "env": pl.String, "agent": pl.String, "policies": pl.Int64, "k": pl.Int64,
+    "expected": pl.Float64, "pooled": pl.Boolean,
+}  # fmt: skip
 
 
 def expected_best(values: ArrayLike, budgets: Sequence[int]) -> Floats:
@@ -43,13 +51,14 @@ def table(frames: Frames) -> pl.DataFrame:
     whose settings were swept over all of them.
 
     Returns:
-      env, agent, policies, k, expected; k from 1 to the number of policies, at most 20.
+      env, agent, policies, k, expected, pooled (whether over settings too); k from 1 to the number
+      of policies, at most 20.
     """
-    columns = ("env", "agent", "policies", "k", "expected")
     rows = []
     swept = pl.col("sweep") != "{}"
     pooled = pl.when(swept).then(pl.col("agent")).otherwise(pl.col("series"))
     scored = scores.final(frames).with_columns(series=pooled)
+    several = set(frames.cells.filter(swept)["agent"])
     for agent, envs in scores.samples(scored).items():
         for env, x in envs.items():
             if not np.isfinite(x).any():
@@ -57,26 +66,69 @@ def table(frames: Frames) -> pl.DataFrame:
             budgets = range(1, min(len(x), _MOST_TRIED) + 1)
             expected = expected_best(x, budgets)
             rows += [
-                (env, agent, len(x), k, float(e)) for k, e in zip(budgets, expected, strict=True)
+                (env, agent, len(x), k, float(e), agent in several)
+                for k, e in zip(budgets, expected, strict=True)
             ]
-    return pl.DataFrame(rows, schema=columns, orient="row")
+    return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
 
 
 @style.styled
-def online_cost(found: pl.DataFrame, y_label: str) -> Figure:
-    """Draw `table`: a panel for each task, a line for each agent."""
-    envs, agents = (list(found[name].unique(maintain_order=True)) for name in ("env", "agent"))
-    looks = style.looks(agents)
+def online_cost(
+    found: pl.DataFrame, y_label: str, looks: Mapping[str, Look] | None = None
+) -> Figure:
+    """Draw `table`: a panel for each task, a line for each agent.
+
+    Args:
+      found: from `table`.
+      y_label: what is expected.
+      looks: how each series to name is drawn; an agent whose settings are pooled is no series and
+        gets one after theirs. Default: all are named.
+    """
+    envs = found["env"].unique(maintain_order=True).to_list()
+    chosen = _looks(found, looks)
     figure, panels = style.panels(len(envs))
-    for env, axes in zip(envs, panels, strict=True):
-        for agent in agents:
-            line = found.filter((pl.col("env") == env) & (pl.col("agent") == agent))
-            look = looks[agent]
-            axes.plot(line["k"], line["expected"], look.dash, color=look.colour, label=agent)
-        axes.set_title(env)
-        axes.set_xlabel("Policies tried online")
+    for env, axes in zip(envs, panels, strict=False):
+        here = found.filter(pl.col("env") == env)
+        for (agent,), line in here.group_by("agent", maintain_order=True):
+            _draw(axes, line, chosen.get(str(agent)))
+        style.entitle(axes, env)
+        axes.set_ylabel(f"Expected\n{y_label}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels[0].set_ylabel(f"Expected {y_label}")
-    handles, _ = panels[0].get_legend_handles_labels()
-    style.legend_outside(figure, handles, beside=False)
+    panels[-1].set_xlabel("Policies tried online")
+    style.legend_above(figure, _entries(set(found["agent"]), chosen))
     return figure
+
+
+def _draw(axes: Axes, line: pl.DataFrame, look: Look | None) -> None:
+    marker = "o" if line.height == 1 else None
+    x, y = line["k"], line["expected"]
+    if look is None:
+        axes.plot(x, y, color=style.MUTED, lw=0.8, marker=marker, ms=3, zorder=1.9)
+    else:
+        axes.plot(x, y, look.dash, color=look.colour, marker=marker, ms=4)
+
+
+def _entries(drawn: set[str], chosen: Mapping[str, Look]) -> list[Artist]:
+    handles: list[Artist] = [
+        Line2D([], [], color=look.colour, ls=look.dash, label=name)
+        for name, look in chosen.items()
+        if name in drawn
+    ]
+    return handles + style.others_entry(len(drawn - set(chosen)))
+
+
+def _looks(found: pl.DataFrame, looks: Mapping[str, Look] | None) -> dict[str, Look]:
+    """Those of the page, and a colour after them for each agent that pools a sweep."""
+    agents = found["agent"].unique(maintain_order=True).to_list()
+    if looks is None:
+        return selection.highlighted(agents, _values(found))
+    pooled = found.filter("pooled")["agent"].unique(maintain_order=True).to_list()
+    return style.looks([*looks, *(agent for agent in pooled if agent not in looks)]) | dict(looks)
+
+
+def _values(found: pl.DataFrame) -> dict[str, list[float]]:
+    """Agent to what its best policy is expected to score on each task."""
+    best = found.group_by("env", "agent", maintain_order=True).agg(pl.col("expected").max())
+    wide = best.pivot("env", index="agent", values="expected", maintain_order=True)
+    filled = wide.fill_null(float("nan"))
+    return {str(row[0]): list(row[1:]) for row in filled.iter_rows()}

@@ -42,11 +42,14 @@ th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px;
 th[aria-sort="ascending"] button::after { content: " ↑"; }
 th[aria-sort="descending"] button::after { content: " ↓"; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; }
-figure { margin: .9rem 0 1.6rem; }
+.figures { display: grid; gap: 0 1.4rem; align-items: start; }
+.figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); }
+figure { margin: .9rem 0 1.6rem; min-width: 0; }
 figure img {
-  display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px;
-  padding: .4rem; border: 1px solid var(--line);
+  display: block; width: 100%; max-width: 38rem; height: auto; background: #fff;
+  border-radius: 6px; border: 1px solid var(--line);
 }
+@media (max-width: 34rem) { main { padding: 1rem .5rem 3rem; } }
 figcaption { color: var(--faint); font-size: .87rem; margin-top: .45rem; max-width: 52rem; }
 @media print { .scroll { max-height: none; overflow: visible; } nav { display: none; } }
 """

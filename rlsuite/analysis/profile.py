@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from rlsuite.analysis import selection, stats, style
 from rlsuite.analysis.bootstrap import Floats
 from rlsuite.analysis.scores import Samples
+from rlsuite.analysis.style import Look
 
 _THRESHOLDS = 201
 
@@ -30,38 +33,41 @@ def thresholds(samples: Samples) -> Floats:
 
 
 @style.styled
-def performance_profiles(samples: Samples, x_label: str = "Final return τ") -> Figure:
+def performance_profiles(
+    samples: Samples, x_label: str = "Final return τ", looks: Mapping[str, Look] | None = None
+) -> Figure:
     """Draw the profiles with their pointwise 95 % bands.
 
     Args:
       samples: series to environment to scores, on one scale (`scores.normalise`) if there are
         several environments.
       x_label: what the scale is.
+      looks: how each series to name is drawn; default: decided by these scores.
     """
     drawn = profiles(samples)
-    values = {s: [stats.estimate(samples[s], "iqm", reps=1).value] for s in drawn}
-    chosen = selection.highlighted(drawn, values)
-    figure, (axes,) = style.panels(1, size=(4.2, 3.2))
-    for series in selection.some([s for s in drawn if s not in chosen]):
+    if looks is None:
+        values = {s: [stats.estimate(samples[s], "iqm", reps=1).value] for s in drawn}
+        looks = selection.highlighted(drawn, values, fullness=selection.fullness(samples))
+    figure, (axes,) = style.panels(1, [2.8])
+    for series in selection.some([s for s in drawn if s not in looks]):
         profile = drawn[series]
         axes.plot(profile.thresholds, profile.value, color=style.MUTED, lw=0.8, alpha=0.7)
-    for series, look in chosen.items():
+    for series, look in ((s, look) for s, look in looks.items() if s in drawn):
         profile = drawn[series]
         label = f"{series} ({_runs(profile)})"
         axes.plot(profile.thresholds, profile.value, look.dash, color=look.colour, label=label)
         axes.fill_between(
             profile.thresholds, profile.low, profile.high, color=look.colour, alpha=0.16, lw=0
         )
-    if others := len(drawn) - len(chosen):
-        axes.plot([], [], color=style.MUTED, lw=1, label=f"{others} others")
     axes.set_ylim(0.0, 1.02)
     axes.margins(x=0.0)
     axes.set_xlabel(x_label)
     axes.set_ylabel("Fraction of runs above τ")
-    style.legend_outside(figure, axes.get_legend_handles_labels()[0], beside=True)
+    entries = axes.get_legend_handles_labels()[0]
+    style.legend_above(figure, entries + style.others_entry(len(set(drawn) - set(looks))))
     return figure
 
 
 def _runs(profile: stats.Profile) -> str:
     lost = f", {profile.n_nan} lost" if profile.n_nan else ""
-    return f"{profile.n} runs{lost}"
+    return f"{profile.n} run{'' if profile.n == 1 else 's'}{lost}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from rlsuite.analysis import scores, stats
+from rlsuite.analysis import scores, stats, text
 from rlsuite.analysis import series as series_module
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
@@ -18,6 +18,7 @@ _COLUMNS = {
     "env": pl.String, "series": pl.String, "seeds": pl.Int64, "mean": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "published_series": pl.String,
     "published": pl.Float64, "published_is": pl.String, "source": pl.String,
+    "metric": pl.String, "published_metric": pl.String, "verdict": pl.String,
 }  # fmt: skip
 
 
@@ -30,8 +31,10 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
 
     Returns:
       env, series, seeds, mean, low, high, published_series, published, published_is (inside, above
-      or below our interval; unknown where a single seed gives none), source.
+      or below our interval; unknown where a single seed gives none), source, metric (of ours),
+      published_metric (empty where it is not known), verdict (all of it in a sentence).
     """
+    metric = scores.return_metric(frames) or ""
     scored = scores.final(frames)
     found = {s: e for s, e in scores.samples(scored).items() if e}
     answering = series_module.answering(scored)
@@ -46,6 +49,7 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
             rows.append((
                 target.env, series, x.n, x.value, x.low, x.high,
                 target.series, target.value, place(target.value, x), target.source,
+                metric, target.metric, verdict(target, x, metric),
             ))  # fmt: skip
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
 
@@ -58,10 +62,46 @@ def _named(answering: Mapping[str, set[str]], ours: Sequence[str], name: str) ->
     return found if len(found) == 1 else []
 
 
-def beside(compared: pl.DataFrame, env: str, series: str) -> list[tuple[float, str]]:
-    """(score, name) of what a `table` sets beside one of our series."""
+def verdict(target: Target, ours: stats.Estimate, metric: str) -> str:
+    """Where a published score lies, in words: "CleanRL's 2,383 lies inside our interval [...]".
+
+    Args:
+      target: the published score.
+      ours: the mean it is compared with.
+      metric: what ours is the mean of.
+    """
+    score, name = text.score(target.value), target.series
+    # An s after a bracket or a quote would be read as part of the name.
+    genitive = f"{name}'{'' if name[-1] == 's' else 's'} {score}"
+    what = genitive if name[-1].isalnum() else f"{score} of {name}"
+    seeds = "1 seed" if ours.n == 1 else f"{ours.n} seeds"
+    where = place(target.value, ours)
+    interval = text.interval(ours.value, ours.low, ours.high)
+    said = f"{what} lies {where} our interval {interval} of {seeds}"
+    if where == "unknown":
+        said = f"{what} stands beside our {text.score(ours.value)} of {seeds}, without an interval"
+    if other := target.kind_beside(metric):
+        said += f"; theirs is {_article(other)}, ours {_article(scores.NAMES[metric].lower())}"
+    return said
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def beside(compared: pl.DataFrame, env: str, series: str) -> list[tuple[Target, str]]:
+    """What a `table` sets beside one of our series, each with the metric of ours."""
     of = compared.filter((pl.col("env") == env) & (pl.col("series") == series))
-    return list(of.select("published", "published_series").iter_rows())
+    return [
+        (
+            Target(
+                env, row["published_series"], row["published"], row["source"],
+                ours=series, metric=row["published_metric"],
+            ),
+            row["metric"],
+        )
+        for row in of.iter_rows(named=True)
+    ]  # fmt: skip
 
 
 def in_reach(frames: Frames, targets: Sequence[Target]) -> list[Target]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlsuite.analysis import html, report_figures, report_tables, scores, tables
+from rlsuite.analysis import drawings, html, report_figures, report_tables, scores, tables
 from rlsuite.analysis import published as published_module
 from rlsuite.analysis import targets as targets_module
 from rlsuite.analysis.frames import Frames
@@ -53,7 +53,9 @@ def write(
     files.write_utf8(out_dir / "summary.csv", summary.write_csv())
     files.write_utf8(out_dir / "scores.csv", tables.per_run(scored).write_csv())
     compared = published_module.table(frames, published)
-    if not compared.is_empty():
+    if compared.is_empty():
+        drawings.remove_table(out_dir / "published.csv", compared.columns)
+    else:
         files.write_utf8(out_dir / "published.csv", compared.write_csv())
 
     drawn = report_figures.draw(

@@ -43,7 +43,8 @@ def summary_section(summary: pl.DataFrame, metric: str | None, compared: pl.Data
     best = dict(summary.group_by("env").agg(pl.col("iqm_last").fill_nan(None).max()).iter_rows())
     rivals = dict(summary.group_by("env").agg(pl.len()).iter_rows())
     header = ["Environment", "Series", "Seeds", "IQM last", "95 % interval", "Mean last"]
-    header += ["Mean of last 10", "IQM best", "Steps", "Steps/s", "Time per seed"]
+    tail = text.tail([*summary["tail_fewest"], *summary["tail_most"]])
+    header += [f"Mean of {tail}", "IQM best", "Steps", "Steps/s", "Time per seed"]
     header += [] if compared.is_empty() else ["Published"]
     rows = []
     for row in summary.iter_rows(named=True):
@@ -52,13 +53,13 @@ def summary_section(summary: pl.DataFrame, metric: str | None, compared: pl.Data
         if not compared.is_empty():
             fields.append(_published(compared, row["env"], row["series"]))
         rows.append(fields)
-    return Section("Summary", _summary_note(metric) + html.table(header, rows))
+    return Section("Summary", _summary_note(metric, tail) + html.table(header, rows))
 
 
 def _published(compared: pl.DataFrame, env: str, series: str) -> Field:
-    pairs = published.beside(compared, env, series)
-    shown = "; ".join(f"{text.score(value)} ({name})" for value, name in pairs)
-    return Field(shown or text.NOTHING, float(pairs[0][0]) if pairs else float("nan"))
+    found = [target for target, _ in published.beside(compared, env, series)]
+    shown = "; ".join(f"{text.score(target.value)} ({target.series})" for target in found)
+    return Field(shown or text.NOTHING, float(found[0].value) if found else float("nan"))
 
 
 def _summary_fields(row: dict, bold: bool) -> list[Field]:
@@ -77,15 +78,16 @@ def _costs(row: dict) -> tuple:
     return row["steps"], row["steps_per_second"], row["seconds"]
 
 
-def _summary_note(metric: str | None) -> str:
+def _summary_note(metric: str | None, tail: str) -> str:
     if metric is None:
         return html.paragraph("No returns have been recorded yet.")
     note = (
-        "Scores of finished seeds. Last: mean return of the final evaluation; last 10: over the "
-        "last ten evaluations. Best: largest over all evaluations (optimistic). Seeds that turned "
-        "to NaN or failed are in no score; they are counted beside it. With a handful of seeds an "
-        "interval is little more than their range. Time is wall time without compilation, and "
-        "steps/s follow from it. Click a heading to sort."
+        f"Scores of finished seeds. Last: mean return of the final evaluation; {tail}: over so "
+        "many evaluations, where it is all of them that of the initial policy too. Best: largest "
+        "over all evaluations (optimistic). Seeds that turned to NaN or failed are in no score; "
+        "they are counted beside it. With a handful of seeds an interval is little more than their "
+        "range. Time is wall time without compilation, and steps/s follow from it. Click a heading "
+        "to sort."
     )
     if metric == scores.NORMALISED:
         note = (

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from rlsuite.analysis import text
 from rlsuite.analysis.bootstrap import Floats
 from rlsuite.analysis.frames import Frames
 
@@ -25,8 +26,6 @@ NAMES = {
     "train/return": "Training return",
 }
 LOST = ("nan", "failed")
-# As published offline results are often averaged, which are else the last evaluation's.
-TAIL = 10
 
 
 def return_metric(frames: Frames) -> str | None:
@@ -59,9 +58,9 @@ def final(frames: Frames, metric: str | None = None) -> pl.DataFrame:
       metric: default: `return_metric`.
 
     Returns:
-      The columns of `frames.cells` with `last`, `tail` (mean of the last ten evaluations), `best`,
-      `evaluations` and `last_step`; null in cells without a row. `best` leaves NaN out, the others
-      do not.
+      The columns of `frames.cells` with `last`, `tail` (mean of the last ten evaluations, or of all
+      where there are fewer), `best`, `evaluations` and `last_step`; null in cells without a row.
+      `best` leaves NaN out, the others do not.
     """
     score = pl.col("value")
     per_cell = (
@@ -69,7 +68,7 @@ def final(frames: Frames, metric: str | None = None) -> pl.DataFrame:
         .group_by("cell", maintain_order=True)
         .agg(
             last=score.last(),
-            tail=score.tail(TAIL).mean(),
+            tail=score.tail(text.TAIL).mean(),
             best=score.filter(score.is_not_nan()).max(),
             evaluations=pl.len(),
             last_step=pl.col("step").last(),

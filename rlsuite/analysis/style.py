@@ -1,9 +1,14 @@
-"""One look for every figure: type, colours the colour-blind can tell apart, number formats."""
+"""One look for every figure: width, type, colours the colour-blind can tell apart, numbers.
+
+Every figure is one column wide, with no type below `SMALLEST`: shown 400 pixels wide, as on a
+telephone or in a column of a paper, its smallest letters are more than nine pixels high.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +18,7 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rlsuite.engine import files
@@ -25,17 +31,25 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 MUTED = "#B9BEC5"
 INK = "#22272E"
 FAINT = "#6B7280"
-PANEL = (3.4, 2.6)
+# Of a figure, in inches; of type, in points. A letter's size at 400 pixels is points / 72 * 400 /
+# WIDTH.
+WIDTH = 4.5
+SMALLEST = 8.0
+PANEL_HEIGHT = 2.0
+# Of a letter on average, in ems: DejaVu Sans is a wide face.
+_LETTER = 0.6
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9.5,
     "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8.5,
+    "xtick.labelsize": SMALLEST,
+    "ytick.labelsize": SMALLEST,
+    "legend.fontsize": SMALLEST,
     "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.columnspacing": 1.2,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": "#9AA1AB",
@@ -89,34 +103,89 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return wrapper
 
 
-def panels(count: int, across: int = 3, size: tuple[float, float] = PANEL) -> tuple[Figure, list]:
-    """A figure with a grid of axes, the unused ones removed."""
-    columns = min(across, max(1, count))
-    rows = math.ceil(max(1, count) / columns)
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # pyright: ignore
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for extra in axes[count:]:
-        extra.remove()
-    return figure, axes[:count]
+def panels(
+    count: int, heights: Sequence[float] = (), width: float = WIDTH
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a column of axes.
+
+    Args:
+      count: how many axes.
+      heights: of each, in inches; default: `PANEL_HEIGHT`.
+      width: of the figure, in inches.
+    """
+    count = max(1, count)
+    heights = heights or [PANEL_HEIGHT] * count
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # pyright: ignore
+    axes = figure.subplots(count, 1, squeeze=False, height_ratios=list(heights))
+    return figure, list(axes.flat)
 
 
-def legend_outside(figure: Figure, handles: Sequence[Artist], *, beside: bool) -> None:
-    """A legend beside or below all panels, the figure enlarged by what the legend takes."""
-    # In inches, at the legend's size of type.
-    longest = 0.4 + 0.073 * max((len(str(handle.get_label())) for handle in handles), default=1)
-    width, height = figure.get_size_inches()
-    if beside:
-        figure.set_size_inches(width + longest + 0.2, max(height, 0.5 + 0.2 * len(handles)))
-        figure.legend(handles=handles, loc="outside right center")
+def count_range(counts: Sequence[int]) -> str:
+    """How many: 3, or 3–5 where they differ."""
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+def others_entry(others: int) -> list[Artist]:
+    """The legend's entry for so many muted series; none where there are none."""
+    label = f"{others} other{'s' if others > 1 else ''}"
+    return [Line2D([], [], color=MUTED, lw=1, label=label)] if others else []
+
+
+def strips(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with a column of low axes over one x-axis, laid out without measuring any text:
+    with a dozen panels that would take seconds.
+
+    Args:
+      count: how many axes.
+      height: of each with its title, in inches.
+    """
+    left, right, below, title = 0.62, 0.1, 0.45, 0.26
+    total = height * count + below
+    figure = Figure(figsize=(WIDTH, total))
+    axes = []
+    for index in range(count):
+        bottom = (total - height * (index + 1)) / total
+        size = (1 - (left + right) / WIDTH, (height - title - 0.06) / total)
+        axes.append(figure.add_axes((left / WIDTH, bottom, *size)))
+        axes[-1].tick_params(labelbottom=index == count - 1)
+    return figure, axes
+
+
+def text_width(text: str, size: float = SMALLEST) -> float:
+    """About how wide the longest line of a text is, in inches."""
+    longest = max(map(len, text.split("\n")), default=0)
+    return longest * _LETTER * size / 72
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist]) -> None:
+    """A legend above all panels, the figure made higher by what the legend takes; none where there
+    is nothing to name."""
+    if not handles:
         return
-    across = min(len(handles), max(1, int(width / longest)))
-    figure.set_size_inches(max(width, longest), height + 0.2 * math.ceil(len(handles) / across))
-    figure.legend(handles=handles, loc="outside lower center", ncols=across)
+    width, height = figure.get_size_inches()
+    labels = [wrap_label(str(handle.get_label()), 56) for handle in handles]
+    for handle, label in zip(handles, labels, strict=True):
+        handle.set_label(label)
+    # What the line of an entry takes, and the gap after it.
+    column = 0.45 + max(map(text_width, labels))
+    across = max(1, min(len(labels), int(width / column)))
+    rows = math.ceil(len(labels) / across)
+    lines = rows * max(label.count("\n") + 1 for label in labels)
+    taller = height + 0.1 + 0.165 * lines
+    figure.set_size_inches(width, taller)
+    if figure.get_layout_engine() is not None:
+        figure.legend(handles=list(handles), loc="outside upper left", ncols=across)
+        return
+    for axes in figure.axes:
+        x, y, w, h = axes.get_position().bounds
+        axes.set_position((x, y * height / taller, w, h * height / taller))
+    figure.legend(handles=list(handles), loc="upper left", ncols=across, bbox_to_anchor=(0, 1))
 
 
 def save(figure: Figure, folder: Path, name: str) -> Path:
-    """Write NAME.png (150 dpi) and NAME.svg.
+    """Write NAME.png (200 dpi) and NAME.svg.
 
     Returns:
       The SVG's path.
@@ -126,10 +195,17 @@ def save(figure: Figure, folder: Path, name: str) -> Path:
     with mpl.rc_context():
         mpl.rcParams.update(RC)  # pyright: ignore[reportCallIssue, reportArgumentType]
         with files.aside(folder / f"{name}.png") as place:
-            figure.savefig(place, format="png", dpi=150)
+            figure.savefig(place, format="png", dpi=200)
+        # What has been laid out once stays where it is: measuring takes half of the time.
+        figure.set_layout_engine("none")
         with files.aside(path) as place:
             figure.savefig(place, format="svg", metadata={"Date": None})
     return path
+
+
+def entitle(axes: Axes, title: str) -> None:
+    """A panel's title, from its left edge."""
+    axes.set_title(wrap_label(title, 52), x=0.0, ha="left")
 
 
 def count_axis(axes: Axes) -> None:
@@ -146,8 +222,14 @@ def short_count(value: float) -> str:
     return f"{value:.4g}"
 
 
+def small_number(value: float) -> str:
+    """A tick's number in a few letters: 0.001, 2.5k, 1e-5."""
+    if value and abs(value) < 1e-3:
+        mantissa, exponent = f"{value:.3g}".split("e") if "e" in f"{value:.3g}" else ("", "")
+        return f"{mantissa}e{int(exponent)}" if exponent else f"{value:.3g}"
+    return short_count(value)
+
+
 def wrap_label(text: str, width: int = 22) -> str:
     """Break a long label at spaces."""
-    import textwrap
-
     return "\n".join(textwrap.wrap(text, width, break_long_words=False)) or text

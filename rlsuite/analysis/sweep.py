@@ -1,12 +1,13 @@
-"""A sweep over settings as a grid: the pooled score of the seeds at each pair of values."""
+"""A sweep over settings: scores against the values of one, or at each pair of values of two."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ class Grid:
     """The IQM of the final scores at each pair of values of two swept settings.
 
     Attributes:
-      agent, env: whose sweep.
+      agent, env: whose sweep: the label of its series without the swept values.
       x, y: names of the two settings, y the rows.
       x_values, y_values: numbers, increasing, or names in the order of the sweep.
       iqm: [len(y_values), len(x_values)], NaN where nothing has finished.
@@ -44,14 +45,109 @@ class Grid:
     pooled: tuple[str, ...]
 
 
-def grids(scored: pl.DataFrame) -> list[Grid]:
-    """A grid for each pair of settings swept by an agent in an environment; names are the rows.
+@dataclass(frozen=True)
+class Line:
+    """The IQM of the final scores at each value of the one setting that a sweep varies.
+
+    Attributes:
+      family: what was swept: the label of its series without the setting's value.
+      env: where.
+      setting: its name; of settings that were varied side by side all names.
+      values: numbers, increasing; else texts in the order of the sweep.
+      series: the series at each value; empty where there are several.
+      estimates: of the runs at each value, the lost ones counted.
+    """
+
+    family: str
+    env: str
+    setting: str
+    values: list[Value]
+    series: list[str]
+    estimates: list[stats.Estimate]
+
+
+def lines(scored: pl.DataFrame) -> list[Line]:
+    """A line for each family of runs in an environment that differ in one setting alone, or in
+    several that were varied side by side.
 
     Args:
       scored: from `scores.final`.
     """
     out = []
-    for (agent, env), cells in scored.group_by("agent", "env", maintain_order=True):
+    for family, env, cells in _families(scored):
+        settings = [json.loads(text) for text in cells["sweep"]]
+        varied = _varied(settings)
+        if varied and _together(settings, varied):
+            line = _line(family, env, varied, cells)
+            if any(np.isfinite(estimate.value) for estimate in line.estimates):
+                out.append(line)
+    return out
+
+
+def _families(scored: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """Runs that differ in nothing but what was swept: the name they share, where, and they."""
+    swept = scored.filter(pl.col("sweep").fill_null("{}") != "{}")
+    names = [_family(row) for row in swept.iter_rows(named=True)]
+    keys = ["family", "env", *(name for name in ("sweep_group",) if name in swept.columns)]
+    tagged = swept.with_columns(family=pl.Series(names, dtype=pl.String))
+    for (family, env, *_), cells in tagged.group_by(keys, maintain_order=True):
+        yield str(family), str(env), cells
+
+
+def _family(cell: Mapping[str, Any]) -> str:
+    """A series' label without the values that were swept; what holds none is not told apart."""
+    series = str(cell.get("series") or "")
+    label = series
+    for name in json.loads(cell["sweep"] or "{}"):
+        words = re.escape(name.rpartition(".")[2].replace("_", " "))
+        label = re.sub(rf"(?<!\S){re.escape(name)}=(\[[^]]*\]|\S+)", "", label)
+        label = re.sub(rf",? ?(?<!\w){words} [^,]+(?=,|$)", "", label)
+    return cell["agent"] if label == series else " ".join(label.split()).strip(", ")
+
+
+def _together(settings: list[dict[str, Any]], names: Sequence[str]) -> bool:
+    """Whether each value of one setting goes with one value of each other, as in a zip."""
+    pairs = {tuple(json.dumps(sweep.get(name)) for name in names) for sweep in settings}
+    return all(len({pair[i] for pair in pairs}) == len(pairs) for i in range(len(names)))
+
+
+def _line(family: str, env: str, names: list[str], cells: pl.DataFrame) -> Line:
+    runs: dict[Value, list[float]] = {}
+    series: dict[Value, set[str]] = {}
+    for row in cells.iter_rows(named=True):
+        value = _value(json.loads(row["sweep"]), names)
+        series.setdefault(value, set()).add(row["series"])
+        scores = runs.setdefault(value, [])
+        if row["status"] in ("nan", "failed"):
+            scores.append(np.nan)
+        elif row["status"] == "done" and row["last"] is not None:
+            scores.append(row["last"])
+    numbers = all(map(_is_number, runs))
+    values = sorted(runs, key=float) if numbers else list(runs)
+    return Line(
+        family, env, " and ".join(names),
+        values if numbers else [str(value) for value in values],
+        [next(iter(series[value])) if len(series[value]) == 1 else "" for value in values],
+        [stats.estimate(runs[value]) for value in values],
+    )  # fmt: skip
+
+
+def _value(sweep: dict[str, Any], names: list[str]) -> Value:
+    parts = [sweep.get(name) for name in names]
+    if len(parts) == 1 and _is_number(parts[0]):
+        return cast(float, parts[0])
+    return ", ".join(part if isinstance(part, str) else json.dumps(part) for part in parts)
+
+
+def grids(scored: pl.DataFrame) -> list[Grid]:
+    """A grid for each pair of settings that a family of runs sweeps in an environment; names are
+    the rows.
+
+    Args:
+      scored: from `scores.final`.
+    """
+    out = []
+    for name, env, cells in _families(scored):
         settings = [json.loads(text) or {} for text in cells["sweep"].fill_null("{}")]
         lost = cells["status"].is_in(["nan", "failed"]).to_list()
         done = (cells["status"] == "done").to_list()
@@ -62,8 +158,10 @@ def grids(scored: pl.DataFrame) -> list[Grid]:
             if bad or (ok and score is not None)
         ]
         for (x, xs), (y, ys) in itertools.combinations(_axes(settings), 2):
+            if _together(settings, (x, y)):
+                continue
             others = tuple(name for name in _varied(settings) if name not in (x, y))
-            out.append(_grid(str(agent), str(env), (x, xs), (y, ys), runs, others))
+            out.append(_grid(name, env, (x, xs), (y, ys), runs, others))
     return out
 
 

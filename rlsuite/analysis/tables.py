@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rlsuite.analysis import scores, selection, stats
+from rlsuite.analysis import scores, selection, stats, text
 from rlsuite.analysis import series as series_module
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.improvement import probability_of_improvement
@@ -29,7 +29,8 @@ def summary(frames: Frames, metric: str | None = None) -> pl.DataFrame:
       env, series; seeds, of which ok, nan, failed, open (running or pending); iqm_last with low
       and high, mean_last, mean_tail (of the last ten evaluations), iqm_best, over the ok seeds that
       have a score; steps (median per seed), steps_per_second and seconds (wall time without
-      compilation, over and per finished seed).
+      compilation, over and per finished seed); tail_fewest and tail_most, how many evaluations
+      mean_tail is over.
     """
     scored = scores.final(frames, metric)
     last, tail, best = (scores.samples(scored, column) for column in ("last", "tail", "best"))
@@ -49,18 +50,20 @@ def summary(frames: Frames, metric: str | None = None) -> pl.DataFrame:
 
 
 _COUNTED = ("env", "series", "seeds", "ok", "nan", "failed", "open")
-_COSTS = ("steps", "steps_per_second", "seconds")
+_COSTS = ("steps", "steps_per_second", "seconds", "tail_fewest", "tail_most")
 _SUMMARY: dict[str, Any] = {
     **dict.fromkeys(_COUNTED[:2], pl.String),
     **dict.fromkeys(_COUNTED[2:], pl.Int64),
     **dict.fromkeys(("iqm_last", "low", "high", "mean_last", "mean_tail", "iqm_best"), pl.Float64),
-    **dict.fromkeys(_COSTS, pl.Float64),
+    **dict.fromkeys(_COSTS[:3], pl.Float64),
+    **dict.fromkeys(_COSTS[3:], pl.Int64),
 }
 
 
 def _counts(scored: pl.DataFrame) -> pl.DataFrame:
     status, done = pl.col("status"), pl.col("status") == "done"
     seconds = pl.col("seconds").filter(done)
+    tail = pl.col("evaluations").filter(done).clip(upper_bound=text.TAIL).cast(pl.Int64)
     grouped = _together(scored).group_by("env", "series", maintain_order=True)
     return grouped.agg(
         seeds=pl.len().cast(pl.Int64),
@@ -71,6 +74,8 @@ def _counts(scored: pl.DataFrame) -> pl.DataFrame:
         steps=pl.col("total_steps").median(),
         steps_per_second=pl.col("total_steps").filter(done).sum() / _positive(seconds.sum()),
         seconds=seconds.median(),
+        tail_fewest=tail.min(),
+        tail_most=tail.max(),
     )
 
 
@@ -109,7 +114,8 @@ def aggregate(samples: Samples) -> pl.DataFrame:
 def comparisons(samples: Samples) -> pl.DataFrame:
     """Probability that a run of `series` scores above one of `versus`, over shared environments.
 
-    All pairs of the six best series by mean rank over environments.
+    All pairs of six series: those with the most seeds, of these the best by mean rank over
+    environments.
     """
     envs = list(dict.fromkeys(env for by_env in samples.values() for env in by_env))
     values = {
@@ -117,8 +123,9 @@ def comparisons(samples: Samples) -> pl.DataFrame:
         for s, by_env in samples.items()
         if by_env
     }
+    best = selection.ranked(values, selection.fullness(samples))[:_MOST_COMPARED]
     rows = []
-    for a, b in itertools.combinations(selection.ranked(values)[:_MOST_COMPARED], 2):
+    for a, b in itertools.combinations(best, 2):
         found = probability_of_improvement(samples[a], samples[b])
         if np.isfinite(found.value):
             shared = sum(env in samples[b] for env in samples[a])
@@ -239,8 +246,8 @@ def provenance(frames: Frames) -> pl.DataFrame:
     """What the cells were run with: each field, its values, and how many cells had each."""
     found: dict[str, dict[str, int]] = {}
     counted = frames.cells["provenance"].drop_nulls().value_counts(sort=True)
-    for text, count in counted.iter_rows():
-        for field, value in (json.loads(text or "{}") or {}).items():
+    for told, count in counted.iter_rows():
+        for field, value in (json.loads(told or "{}") or {}).items():
             shown = value if isinstance(value, str) else json.dumps(value)
             values = found.setdefault(field, {})
             values[shown] = values.get(shown, 0) + count

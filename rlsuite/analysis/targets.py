@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlsuite.analysis import scores
 from rlsuite.engine.files import user_text
 from rlsuite.errors import UsageError, nearest
 
@@ -20,7 +21,8 @@ class Target:
     """A published score: a horizontal line, or a point where `step` says when it was reached.
 
     `ours` is the series of ours it is set beside in the table; by default its namesake, or the only
-    one on its task.
+    one on its task. `metric` says what was measured, by the name our rows have for it (see
+    `scores.NAMES`); empty where the publication does not say.
     """
 
     env: str
@@ -29,17 +31,27 @@ class Target:
     source: str
     step: float | None = None
     ours: str = ""
+    metric: str = ""
+
+    def kind_beside(self, metric: str | None) -> str:
+        """What this is a score of, where that is known to be another kind than `metric`."""
+        known = self.metric in scores.NAMES and metric in scores.NAMES
+        return scores.NAMES[self.metric].lower() if known and self.metric != metric else ""
 
 
 def parse(row: Mapping[str, Any]) -> Target:
-    """A target from a mapping with env, series, value, source and, optionally, step and ours.
+    """A target from a mapping with env, series, value, source and, optionally, step, ours and
+    metric.
 
     Raises:
-      UsageError: a column is missing, or a number is none.
+      UsageError: a column is missing, a number is none, or no return has the metric's name.
     """
     if missing := [column for column in _COLUMNS if row.get(column) in (None, "")]:
         raise UsageError(f"a target lacks {', '.join(missing)}: {dict(row)}")
     step = row.get("step")
+    metric = str(row.get("metric") or "")
+    if metric and metric not in scores.NAMES:
+        raise UsageError(f"a target's metric {metric!r} is none: {nearest(metric, scores.NAMES)}")
     return Target(
         env=str(row["env"]),
         series=str(row["series"]),
@@ -47,6 +59,7 @@ def parse(row: Mapping[str, Any]) -> Target:
         source=str(row["source"]),
         step=None if step in (None, "") else _number(step, "step"),
         ours=str(row.get("ours") or ""),
+        metric=metric,
     )
 
 

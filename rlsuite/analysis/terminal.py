@@ -7,8 +7,10 @@ from rich.table import Table
 
 from rlsuite.analysis import text
 
+# Called by what it is over.
+TAIL = "tail"
 NUMBERS = (
-    "IQM last", "95 % interval", "mean", "last 10", "IQM best", "steps", "steps/s", "time/seed",
+    "IQM last", "95 % interval", "mean", TAIL, "IQM best", "steps", "steps/s", "time/seed",
 )  # fmt: skip
 
 
@@ -23,7 +25,8 @@ def summary_table(table: pl.DataFrame, title: str = "") -> Table:
     for name in ("env", "series", "seeds"):
         out.add_column(name)
     for name in NUMBERS:
-        out.add_column(name, justify="right")
+        shown = text.tail([*table["tail_fewest"], *table["tail_most"]]) if name == TAIL else name
+        out.add_column(shown, justify="right")
     previous = None
     for row in table.iter_rows(named=True):
         if previous not in (None, row["env"]):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 NOTHING = "–"
+# As published offline results are often averaged, which are else the last evaluation's.
+TAIL = 10
 
 
 def decimals(value: float) -> int:
@@ -49,6 +52,18 @@ def duration(seconds: float | None) -> str:
     if seconds < 3600:
         return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
     return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
+
+
+def tail(taken: Iterable[int | None]) -> str:
+    """Over which evaluations a mean of the last ten is: last 10, or all 5 where there are no more.
+
+    Args:
+      taken: how many evaluations of each run, or None.
+    """
+    counts = {count for count in taken if count is not None}
+    if not counts or counts == {TAIL}:
+        return f"last {TAIL}"
+    return f"all {min(counts)}" if len(counts) == 1 else f"last {TAIL}, or all"
 
 
 def seeds(ok: int, nan: int, failed: int, unfinished: int) -> str:

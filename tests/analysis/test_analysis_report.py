@@ -65,6 +65,7 @@ def test_a_whole_report(tmp_path: Path) -> None:
         "learning-curves",
         "learning-curves-against-time",
         "final-scores",
+        "beside-published-scores",
         "performance-profile",
         "probability-of-improvement",
         "failed-and-nan-seeds",
@@ -216,7 +217,7 @@ def test_learning_curve_figure_shows_every_series() -> None:
     labels = [entry.get_text() for entry in figure.legends[0].get_texts()]
     assert labels == ["ppo (n = 3)", "dpo (n = 3, 2 lost)"]
     notes = [note.get_text() for axes in figure.axes for note in axes.texts]
-    assert notes == ["ppo 487\na paper", "trpo −200\nb"]
+    assert notes == ["ppo 487", "trpo −200"]
 
 
 def test_labels_and_legends_stay_inside_the_figure() -> None:
@@ -238,7 +239,7 @@ def test_labels_and_legends_stay_inside_the_figure() -> None:
 def test_many_series_are_muted_but_the_best() -> None:
     names = [f"s{i}" for i in range(20)]
     looks = highlighted(names, {name: [float(i), -np.inf] for i, name in enumerate(names)})
-    assert list(looks) == ["s19", "s18", "s17", "s16", "s15", "s14"]
+    assert list(looks) == ["s14", "s15", "s16", "s17", "s18", "s19"]
     assert len({look.colour for look in looks.values()}) == 6
     assert list(highlighted(names[:8], {})) == names[:8]
     assert list(some(range(1000), 150)) == list(range(0, 1000, 7))
