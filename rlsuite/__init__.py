@@ -4,24 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rlsuite.lazy import attributes
+from rlsuite import lazy
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "make_env": "rlsuite.registry",
-    "train": "rlsuite.library",
-    "load_dataset": "rlsuite.library",
-    "save": "rlsuite.library",
-    "load": "rlsuite.library",
+    **dict.fromkeys(
+        (
+            "context", "load", "load_dataset", "load_results", "make", "make_env", "save", "train",
+        ),
+        "rlsuite.library",
+    ),
     "UsageError": "rlsuite.errors",
-}
-__all__ = ["UsageError", "__version__", "load", "load_dataset", "make_env", "save", "train"]
+}  # fmt: skip
+__all__ = [
+    "UsageError",
+    "__version__",
+    "context",
+    "load",
+    "load_dataset",
+    "load_results",
+    "make",
+    "make_env",
+    "save",
+    "train",
+]
 
 if TYPE_CHECKING:
     from rlsuite.errors import UsageError
-    from rlsuite.library import load, load_dataset, save, train
-    from rlsuite.registry import make_env
+    from rlsuite.library import (
+        context,
+        load,
+        load_dataset,
+        load_results,
+        make,
+        make_env,
+        save,
+        train,
+    )
 
 
-__getattr__ = attributes(__name__, _LAZY)
+__getattr__ = lazy.attributes(__name__, _LAZY)
+
+
+def __dir__() -> list[str]:
+    """So that tab completion shows what is imported on demand too."""
+    return lazy.names(globals(), _LAZY)

@@ -1,3 +1,4 @@
+# pyright: strict, reportUnknownMemberType=false
 """Metrics that merge: what a training step reports is reduced on the device, never gathered.
 
 A step returns a dict of `Mean`, `Last`, `Min` or `Max`. The kinds are fixed when the step is
@@ -7,7 +8,7 @@ interval of any length costs the same few scalars.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +58,11 @@ def empty(like: Metrics) -> Metrics:
 
     def blank(metric: Metric) -> Metric:
         value = neutral[type(metric)]
-        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, value, leaf.dtype), metric)
+
+        def full(leaf: Any) -> Array:
+            return jnp.full(leaf.shape, value, leaf.dtype)
+
+        return jax.tree.map(full, metric)
 
     return {name: blank(metric) for name, metric in like.items()}
 
@@ -77,7 +82,9 @@ def _merge(a: Metric, b: Metric) -> Metric:
             return Max(jnp.maximum(a.value, b.value))
         case Last(), Last():
             return b
-    raise TypeError(f"a metric changed its kind from {type(a).__name__} to {type(b).__name__}")
+        case _:
+            kinds = f"{type(a).__name__} to {type(b).__name__}"
+            raise TypeError(f"a metric changed its kind from {kinds}")
 
 
 def reduce(stacked: Metrics) -> Metrics:
