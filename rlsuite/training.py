@@ -341,7 +341,7 @@ def run_here(
       tell: called with what happens; True stops the seeds it is told of.
     """
     ctx = context(agent, agent.config, plan.start.iterations + plan.iterations, data)
-    program = Program(agent, *cadence, width=chosen_width(agent, ctx, len(seeds), width))
+    program = compiled(agent, *cadence, chosen_width(agent, ctx, len(seeds), width), data)
     sessions = []
     for first in range(0, len(seeds), program.width):
         places = range(first, min(first + program.width, len(seeds)))
@@ -362,6 +362,33 @@ def run_here(
         PerSeed([(s.state, n) for s, n in zip(sessions, counts, strict=True)]),
         plan.start.iterations + plan.iterations,
     )
+
+
+# The last programs, newest last: training the same agent again compiles nothing.
+_PROGRAMS: list[tuple[Agent[Any, Any, Any], tuple[Any, ...], Program]] = []
+MOST_PROGRAMS = 4
+
+
+def compiled(
+    agent: Agent[Any, Any, Any], episodes: int, mode: Mode | None, width: int, data: Tree
+) -> Program:
+    """The program of an agent; the one of an earlier call where it fits.
+
+    Args:
+      agent: the same object as in the earlier call.
+      episodes: of an evaluation.
+      mode: of an evaluation.
+      width: seeds at once.
+      data: prepared; of another shape, another program.
+    """
+    key = (episodes, mode, width, *((x.shape, str(x.dtype)) for x in jax.tree.leaves(data)))
+    for i, (known, its_key, program) in enumerate(_PROGRAMS):
+        if known is agent and its_key == key:
+            _PROGRAMS.append(_PROGRAMS.pop(i))
+            return program
+    _PROGRAMS.append((agent, key, Program(agent, episodes, mode, width)))
+    del _PROGRAMS[:-MOST_PROGRAMS]
+    return _PROGRAMS[-1][2]
 
 
 def evaluation_returns(rows: list[Rows], steps: Sequence[int]) -> Float[np.ndarray, "seeds evals"]:

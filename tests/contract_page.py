@@ -67,7 +67,7 @@ class Config(config.Config):
 
     num_envs: int = knob(16, "environments stepped together", ge=1)
     num_steps: int = knob(20, "steps of a rollout", ge=1)
-    learning_rate: Traced[float] = knob(0.3, "step size", gt=0)
+    learning_rate: Traced[float] = knob(1.0, "step size", gt=0)
 
     def steps_per_iteration(self) -> int:
         """Environment steps of a rollout."""

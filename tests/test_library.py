@@ -155,6 +155,15 @@ def test_a_result_goes_on_as_if_it_had_not_stopped() -> None:
     assert same(rlsuite.train(agent(), warm=first, **SMALL).states[0], more.states[0])
 
 
+def test_training_again_compiles_nothing() -> None:
+    trained()
+    programs = training._PROGRAMS
+    program = next(p for known, _, p in programs if known is agent() and p.width == 1)
+    before = program.compile_seconds
+    rlsuite.train(agent(), seeds=1, **SMALL)
+    assert program.compile_seconds == before > 0
+
+
 def test_a_policy_starts_a_run_anew() -> None:
     policy = trained().policies[0]
     warm = rlsuite.train(agent(), seeds=1, warm=policy, **{**SMALL, "total_steps": STEPS})
