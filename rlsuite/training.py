@@ -316,9 +316,7 @@ class Session:
 
     def policy(self) -> PolicyParams:
         """The policies, stacked where the program is wide; copies, for the state may be donated."""
-        agent = self.program.agent
-        policy = agent.policy if self.program.width == 1 else jax.vmap(agent.policy)
-        return jax.tree.map(jnp.copy, policy(self.state))
+        return jax.tree.map(jnp.copy, self.program.policy(self.state))
 
     def finals(self) -> list[dict[str, float]]:
         """Metrics over the whole run."""
