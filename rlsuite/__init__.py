@@ -4,28 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rlsuite.lazy import attributes
+from rlsuite import lazy
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "check_env": "rlsuite.vector",
-    "make_env": "rlsuite.registry",
-    "train": "rlsuite.library",
-    "load_dataset": "rlsuite.library",
-    "save": "rlsuite.library",
-    "load": "rlsuite.library",
+    **dict.fromkeys(
+        (
+            "context", "load", "load_dataset", "load_results", "make", "make_env", "save", "train",
+        ),
+        "rlsuite.library",
+    ),
     "UsageError": "rlsuite.errors",
-}
+    "check_env": "rlsuite.vector",
+}  # fmt: skip
 __all__ = [
-    "UsageError", "__version__", "check_env", "load", "load_dataset", "make_env", "save", "train",
-]  # fmt: skip
+    "UsageError",
+    "__version__",
+    "check_env",
+    "context",
+    "load",
+    "load_dataset",
+    "load_results",
+    "make",
+    "make_env",
+    "save",
+    "train",
+]
 
 if TYPE_CHECKING:
     from rlsuite.errors import UsageError
-    from rlsuite.library import load, load_dataset, save, train
-    from rlsuite.registry import make_env
+    from rlsuite.library import (
+        context,
+        load,
+        load_dataset,
+        load_results,
+        make,
+        make_env,
+        save,
+        train,
+    )
     from rlsuite.vector import check_env
 
 
-__getattr__ = attributes(__name__, _LAZY)
+__getattr__ = lazy.attributes(__name__, _LAZY)
+
+
+def __dir__() -> list[str]:
+    """So that tab completion shows what is imported on demand too."""
+    return lazy.names(globals(), _LAZY)

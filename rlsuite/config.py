@@ -1,3 +1,4 @@
+# pyright: strict
 """Configurations: plain frozen dataclasses, checked when made, split into traced and static.
 
 A field typed `Traced[float]` or `Traced[int]` may differ between runs that share one compiled
@@ -20,13 +21,15 @@ import math
 import operator
 import typing
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from rlsuite.errors import UsageError, nearest
 
 _T = TypeVar("_T", int, float)
 _ConfigT = TypeVar("_ConfigT", bound="Config")
+# Without a bound: what `static` really returns is a proxy.
+_Self = TypeVar("_Self")
 
 
 class _TracedMark:
@@ -74,7 +77,7 @@ class FieldInfo:
 def fields(cls: type[Config]) -> Mapping[str, FieldInfo]:
     """The fields of a configuration class by name."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    out = {}
+    out: dict[str, FieldInfo] = {}
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
         marks = getattr(hint, "__metadata__", ())
@@ -160,33 +163,44 @@ class Config:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON or TOML; tuples become lists."""
-        plain = {}
+        plain: dict[str, Any] = {}
         for name in fields(type(self)):
-            value = getattr(self, name)
-            plain[name] = list(value) if isinstance(value, tuple) else value
+            value: Any = getattr(self, name)
+            plain[name] = [*value] if isinstance(value, tuple) else value
         return plain
 
     def hyper(self) -> dict[str, float | int]:
         """The traced fields: what may differ between runs of one program."""
         return {n: getattr(self, n) for n, info in fields(type(self)).items() if info.traced}
 
-    def static(self: _ConfigT) -> Static[_ConfigT]:
-        """The rest: what a program is compiled for. Reading a traced field from it is an error."""
-        return Static(self)
+    def static(self: _Self) -> _Self:
+        """The rest: what a program is compiled for. Reading a traced field from it is an error.
+
+        To type checkers it is of the configuration's own class; at run time it is a `Static`.
+        """
+        return cast(_Self, Static(cast(Config, self)))
 
 
-class Static(typing.Generic[_ConfigT]):
+class Static:
     """The static half of a configuration; equal and hashable by the static fields alone.
 
     Agents bind this and not the `Config`, so that a traced value cannot be baked into a compiled
     program by mistake.
     """
 
-    def __init__(self, config: _ConfigT) -> None:
+    def __init__(self, config: Config) -> None:
         self._cls = type(config)
         self._values = {
             n: getattr(config, n) for n, info in fields(type(config)).items() if not info.traced
         }
+
+    @property
+    def __class__(self) -> type[Config]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The configuration's own: a parameter annotated with it takes either."""
+        return self._cls
+
+    def __reduce__(self) -> tuple[Callable[..., Static], tuple[type[Config], dict[str, object]]]:
+        return _static, (self._cls, self._values)
 
     def __getattr__(self, name: str) -> Any:
         # Through __dict__: unpickling asks for attributes before there are any.
@@ -208,6 +222,12 @@ class Static(typing.Generic[_ConfigT]):
         return hash(self.signature())
 
 
+def _static(cls: type[Config], values: dict[str, object]) -> Static:
+    made = object.__new__(Static)
+    made.__dict__.update(_cls=cls, _values=values)
+    return made
+
+
 def coerce(info: FieldInfo, value: Any) -> Any:
     """Check one value against its field, converting what is harmless (3 to 3.0, list to tuple).
 
@@ -225,7 +245,8 @@ def coerce(info: FieldInfo, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             raise UsageError(f"agent.{info.name} must be a {info.describe_type()}, not {value!r}")
         element = typing.get_args(info.type)[0]
-        return tuple(_scalar(info, element, item) for item in value)
+        items = cast("list[object]", value)
+        return tuple(_scalar(info, element, item) for item in items)
     return _scalar(info, info.type, value)
 
 

@@ -1,3 +1,4 @@
+# pyright: strict, reportUnknownMemberType=false
 """Random streams: every key is folded from (root seed, purpose, counter), and used once.
 
 Because a stream depends on nothing but those three, evaluating, logging or checkpointing more or

@@ -21,3 +21,13 @@ def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return find
+
+
+def names(present: Mapping[str, Any], homes: Mapping[str, str]) -> list[str]:
+    """A module's `__dir__`: what it has and what it would import on demand, for tab completion.
+
+    Args:
+      present: the module's `globals()`.
+      homes: as for `attributes`.
+    """
+    return sorted({*present, *homes})

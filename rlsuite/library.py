@@ -1,100 +1,281 @@
-"""The suite inside your own script: train, evaluate, save and load without the command line.
+"""The suite inside your own script: make, train, evaluate, save and load without the command line.
 
-Training here runs in your own process, one seed after the other on one compiled program. It makes
-no promise of equal bits with the command line, whose workers are single-threaded. On CPU, jax 0.10
-can hang in *vmapped* training scans and get some sums wrong; if you vmap an agent yourself, set
-`rlsuite.engine.environment.worker_environment("cpu")` before importing jax.
+On a CPU, jax 0.10 can hang in *vmapped* training scans and get some sums wrong. `train` runs one
+seed after the other there, or on worker processes (`workers=`), and is safe. If you vmap an agent
+yourself, update `os.environ` with `rlsuite.engine.environment.worker_environment("cpu")` before jax
+is imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import dataclasses
+import tempfile
+import weakref
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 import jax
-import numpy as np
-from jaxtyping import Float, Int
+from gymnasium import spaces
 
-from rlsuite import keys, metrics, registry
+from rlsuite import keys, registry
 from rlsuite.config import check_seeds
-from rlsuite.engine import files, tree
-from rlsuite.engine.cells import executed_budget
-from rlsuite.engine.data import check_fit, resolve, shapes
+from rlsuite.engine import cells, files, program, tree
+from rlsuite.engine.data import check_fit, check_need, resolve, shapes
 from rlsuite.engine.data import load as load_data
-from rlsuite.engine.program import Program, context, evaluation_key
-from rlsuite.engine.runner import boundaries
-from rlsuite.types import Agent, Environment, Mode, PolicyParams
+from rlsuite.engine.spec import Request
+from rlsuite.engine.store import Store
+from rlsuite.errors import UsageError
+from rlsuite.training import (
+    Callback,
+    Moment,
+    Result,
+    Start,
+    plan,
+    run_here,
+    run_in_workers,
+    shown,
+)
+from rlsuite.types import Agent, Context, Environment, Mode, PolicyParams, State, Tree
+
+if TYPE_CHECKING:
+    from rlsuite.analysis.frames import Frames
+
+# What `make` was asked for, by the agent's address: what workers build it from.
+_MADE: dict[int, Request] = {}
 
 
-@dataclass(frozen=True)
-class Result:
-    """What `train` returns.
+def make_env(env_id: str, **options: Any) -> Environment:
+    """Build an environment by id, see `rlsuite list envs`.
 
-    Attributes:
-      steps: at each evaluation: environment steps, or an offline agent's updates.
-      returns: mean return of each seed's evaluations.
-      policies: the trained policy of each seed.
-      metrics: of each seed, training metrics over the whole run.
+    Raises:
+      UsageError: an unknown id or option.
     """
+    return registry.make_env(env_id, **options)
 
-    steps: Int[np.ndarray, " evaluations"]
-    returns: Float[np.ndarray, "seeds evaluations"]
-    policies: list[PolicyParams]
-    metrics: list[dict[str, float]]
+
+def make(
+    name: str,
+    env: Environment | str,
+    preset: str | None = None,
+    *,
+    dataset: str = "",
+    **settings: Any,
+) -> Agent[Any, Any, Any]:
+    """An agent by name, for an environment.
+
+        agent = rlsuite.make("ppo", "CartPole-v1", preset="purejaxrl", learning_rate=1e-3)
+
+    Args:
+      name: see `rlsuite list agents`.
+      env: an environment or its id.
+      preset: named settings, see `rlsuite list presets`.
+      dataset: the name of the dataset whose set of the preset is meant, if it has such.
+      settings: fields of the agent's `Config`, laid over the preset's.
+
+    Raises:
+      UsageError: an unknown agent, preset or setting, or one that the environment does not fit.
+    """
+    row = registry.agent(name)
+    task = make_env(env) if isinstance(env, str) else env
+    described = describe(task)
+    cells.check_actions(row, described)
+    base, _ = registry.resolve_preset(row, preset, task.id, dataset)
+    config = row.load_config().from_mapping({**base, **settings})
+    check = getattr(config, "check_env", None)
+    if check is not None:
+        check(described)
+    agent: Agent[Any, Any, Any] = row.load_make()(task, config)
+    _MADE[id(agent)] = Request(
+        name, [task.id], [], settings=config.to_mapping(), env_options=registry.options_of(task)
+    )
+    weakref.finalize(agent, _MADE.pop, id(agent), None)
+    return agent
+
+
+def describe(env: Environment) -> registry.EnvRow:
+    """What the checks need to know of an environment, whether it is in the registry or not."""
+
+    def plain(space: spaces.Space[Any]) -> registry.Space:
+        if isinstance(space, spaces.Discrete):
+            return registry.Space("discrete", n=int(space.n))
+        if not isinstance(space, spaces.Box):
+            raise UsageError(f"{env.id} has {space}: agents take Box and Discrete")
+        low, high = float(space.low.min()), float(space.high.max())
+        return registry.Space("box", space.shape, low=low, high=high)
+
+    seen, done = plain(env.observation_space), plain(env.action_space)
+    return registry.EnvRow(env.id, "", seen, done, env.time_limit, "own", resumable=env.resumable)
+
+
+def context(
+    agent: Agent[Any, Any, Any],
+    *,
+    total_steps: int | None = None,
+    iterations: int | None = None,
+    data: Tree = None,
+) -> Context[Any]:
+    """What `agent.init`, `collect` and `learn` are given: for who drives or vmaps them.
+
+        ctx = rlsuite.context(agent, iterations=60)
+        state = jax.jit(agent.init)(jax.random.key(0), ctx)
+        state, metrics = jax.jit(agent.step)(state, ctx)   # learn ∘ collect, sixty times
+
+    It holds the settings that the agent's functions take as inputs (`ctx.hp`, of which
+    `ctx._replace(hp=ctx.hp.replace(learning_rate=...))` changes one), the environment's parameters,
+    the length of the run that annealing refers to, and the data. Any part may be batched:
+    `jax.vmap(agent.init, in_axes=(0, None))(keys, ctx)` starts a seed for each key.
+
+    Args:
+      agent: any.
+      total_steps: of the run, as in `train`; or
+      iterations: of it.
+      data: from `load_dataset`, for agents that learn from some.
+
+    Raises:
+      UsageError: both lengths or neither, or a budget below one iteration.
+    """
+    if (total_steps is None) == (iterations is None):
+        raise UsageError("context: give total_steps or iterations")
+    if total_steps is not None:
+        iterations, _ = cells.executed_budget(agent.config, total_steps)
+    prepared = None if data is None else agent.prepare(data)
+    return program.context(agent, agent.config, cast(int, iterations), prepared)
 
 
 def train(
-    agent: Agent,
+    agent: Agent[Any, Any, Any],
     *,
-    seeds: int | Iterable[int],
     total_steps: int,
+    seeds: int | Iterable[int] | None = None,
     evaluations: int = 10,
     episodes: int = 16,
+    logs: int = 100,
     mode: Mode | None = None,
-    data: Any = None,
+    data: Tree | str = None,
+    width: int | str = "auto",
+    workers: int = 0,
+    out: str | Path | None = None,
+    warm: Result | PolicyParams = None,
+    resume: str | Path | None = None,
+    progress: bool | None = None,
+    callback: Callback | None = None,
 ) -> Result:
     """Train an agent on several seeds.
 
+        result = rlsuite.train(agent, seeds=8, total_steps=50_000)
+        result = rlsuite.train(agent, warm=result, total_steps=50_000)   # 50,000 steps more
+
     Args:
-      agent: from an agent's `make(env, config)`.
-      seeds: how many, or which.
+      agent: from `make`, or from an agent's own `make(env, config)`.
       total_steps: of each seed, environment steps or updates, rounded down to whole iterations.
+        Where a whole state goes on, these are taken on top of those it has behind it.
+      seeds: how many, or which; by default those of `warm` or `resume`.
       evaluations: over the run, the last at its end.
       episodes: of each evaluation.
+      logs: rows of training metrics over the run.
       mode: greedy or sample; default the agent's own.
-      data: for agents that need `ctx.data`, see `load_dataset`.
+      data: for agents that learn from some: of `load_dataset`, or its name or path.
+      width: seeds at once, vmapped; "auto" is one on a CPU, else what fits into memory.
+      workers: this many worker processes on a CPU, as the command line does it; for agents from
+        `rlsuite.make`. They keep policies and curves, not whole states.
+      out: the workers' run folder, where seeds that are finished are not run again.
+      warm: an earlier result, whose whole states go on (optimiser, normaliser, replay, counters);
+        or a policy, which every seed starts from anew.
+      resume: a file with a whole state: of `save`, or a cell's .checkpoint. One seed.
+      progress: show a bar; by default in a terminal and in a notebook.
+      callback: told of every row of metrics and every evaluation (a `Moment`); True stops a seed.
 
     Raises:
-      UsageError: a budget below one iteration, or no seeds.
+      UsageError: a budget below one iteration, no seeds, or options that exclude each other.
     """
-    chosen = check_seeds(seeds)
-    iterations, _ = executed_budget(agent.config, total_steps)
-    program = Program(agent, episodes, mode)
-    if data is not None:
-        data = agent.prepare(data)
-    ctx = context(agent, agent.config, iterations, data)
-    points = boundaries(iterations, evaluations, first=False)
-    returns, policies, finals = [], [], []
-    for seed in chosen:
-        state, running = program.init(keys.root(seed), ctx)
-        curve, at = [], 0
-        for point in points:
-            state, running = program.chunk(state, running, ctx, point - at)
-            at = point
-            curve.append(program.evaluate(state, evaluation_key(seed, at), ctx).returns.mean())
-        if at < iterations:
-            state, running = program.chunk(state, running, ctx, iterations - at)
-        returns.append(jax.device_get(curve))
-        # A copy: the state's buffers live on only as long as nobody donates them.
-        policies.append(jax.tree.map(jax.numpy.copy, agent.policy(state)))
-        finals.append(metrics.to_host(running))
-    steps = agent.prefill + np.array(points, np.int64) * agent.steps_per_iteration
-    return Result(steps, np.array(returns, np.float32), policies, finals)
+    check_need(registry.agents().get(agent.name, _ANY), data is not None)
+    start, known = _start(agent, warm, resume, data)
+    chosen = check_seeds(known if seeds is None and known else _given(seeds))
+    if start.states and len(chosen) != len(start.states):
+        raise UsageError(f"{len(start.states)} states cannot go on as {len(chosen)} seeds")
+    if workers:
+        if not (warm is resume is callback is None and width == "auto"):
+            raise UsageError("workers= takes no warm, resume, callback or width: leave them out")
+        cadence = cells.Cadence(evaluations, episodes, logs, mode)
+        request = _request(agent, chosen, total_steps, cadence, data)
+        return _in_workers(request, workers, out, agent, progress)
+    if out is not None:
+        raise UsageError("out= is the workers' run folder: give workers= too")
+    loaded = load_dataset(data, agent.env) if isinstance(data, str) else data
+    prepared = None if loaded is None else agent.prepare(loaded)
+    planned = plan(agent, total_steps, evaluations, logs, start)
+    unit = agent.config.budget_unit.replace("_", " ")
+    each = planned.iterations * planned.per
+    ended: dict[tuple[int, ...], int] = {}
+    with shown(progress, each * len(chosen), unit) as show:
+
+        def tell(moment: Moment) -> bool:
+            ended[moment.seeds] = (moment.step - planned.first_step) * len(moment.seeds)
+            show(moment, sum(ended.values()))
+            return callback is not None and callback(moment) is True
+
+        return run_here(agent, chosen, planned, (episodes, mode), prepared, width, tell)
 
 
-def load_dataset(spec: str, env: Environment | str) -> Any:
+# Of agents that are in no registry: nothing is known of what they need.
+_ANY = registry.AgentRow("", "", "")
+
+
+def _given(seeds: int | Iterable[int] | None) -> int | Iterable[int]:
+    if seeds is None:
+        raise UsageError("seeds= is missing: how many, or which")
+    return seeds
+
+
+def _start(
+    agent: Agent[Any, Any, Any], warm: Any, resume: str | Path | None, data: Any
+) -> tuple[Start, list[int]]:
+    """Where seeds start, and which they were."""
+    if warm is not None and resume is not None:
+        raise UsageError("warm= and resume= exclude each other: leave one out")
+    if resume is not None:
+        saved = _read(Path(resume), agent, data if not isinstance(data, str) else None)
+        if saved.state is None:
+            raise UsageError(
+                f"{resume} keeps a policy and no whole state: give warm=rlsuite.load(...).policy"
+            )
+        return Start(states=[saved.state], iterations=saved.iterations), [saved.seed]
+    if isinstance(warm, Result):
+        if not len(warm.states):
+            raise UsageError("worker processes keep no states: give warm=result.policies[0]")
+        return Start(states=warm.states, iterations=warm.iterations), warm.seeds
+    return Start(policy=warm), []
+
+
+def _request(
+    agent: Agent[Any, Any, Any], seeds: list[int], total_steps: int, cadence: cells.Cadence,
+    data: Any,
+) -> Request:  # fmt: skip
+    made = _MADE.get(id(agent))
+    if made is None:
+        raise UsageError("workers= builds the agent by name: make it by rlsuite.make(...)")
+    if data is not None and not isinstance(data, str):
+        raise UsageError("workers= loads the data by itself: give its name or path as data=")
+    registry.env(agent.env.id)
+    return dataclasses.replace(
+        made, seeds=seeds, total_steps=total_steps, cadence=cadence,
+        datasets=[] if data is None else [data],
+    )  # fmt: skip
+
+
+def _in_workers(
+    request: Request, workers: int, out: str | Path | None, agent: Agent[Any, Any, Any],
+    progress: bool | None,
+) -> Result:  # fmt: skip
+    data, quiet = shapes(agent.name, agent.env), progress is False
+    if out is not None:
+        return run_in_workers(request, workers, Path(out).absolute(), agent, data, quiet)
+    with tempfile.TemporaryDirectory(prefix="rlsuite-") as folder:
+        return run_in_workers(request, workers, Path(folder) / "run", agent, data, quiet)
+
+
+def load_dataset(spec: str, env: Environment | str) -> Tree:
     """A dataset for `train(..., data=...)`: transitions for an environment's spaces.
 
     Args:
@@ -105,29 +286,158 @@ def load_dataset(spec: str, env: Environment | str) -> Any:
       UsageError: it cannot be found, is damaged, or belongs to another environment.
     """
     ref = resolve("dataset", spec)
-    task = registry.make_env(env) if isinstance(env, str) else env
+    task = make_env(env) if isinstance(env, str) else env
     check_fit(ref, registry.env(task.id), {})
     return load_data(ref, task)
 
 
-def save(path: str | Path, agent: Agent, policy: PolicyParams) -> None:
-    """Write a policy to one safetensors file that `load` and `rlsuite evaluate` read."""
-    cell = {"agent": agent.name, "env": agent.env.id, "config": agent.config.to_mapping()}
-    files.write_arrays(Path(path), tree.to_arrays(policy, "policy"), {"cell": cell})
+def load_results(*folders: str | Path) -> Frames:
+    """Frames of run folders, or of the tables kept of some: `rows` and `cells`.
 
+        rows = rlsuite.load_results("runs/ppo_sweep").rows
+        returns = rows.filter(pl.col("metric") == "eval/return")
+        returns.group_by("agent.learning_rate", "step").agg(pl.col("value").mean())
 
-def load(path: str | Path, agent: Agent, data: Any = None) -> PolicyParams:
-    """Read a policy from `save`'s file, or from a run folder's finished or unfinished cell.
+    `rows` has every metric of every run with the run beside it: cell, metric, step, seconds, value,
+    then agent, env, series, seed, status, total_steps and a column `agent.NAME` for each setting.
 
     Raises:
-      UsageError: no such file, a damaged one, or one of other settings.
+      UsageError: a folder holds neither, or a file in it is damaged.
     """
-    arrays, meta = files.read_arrays(Path(path))
+    import polars as pl
+
+    from rlsuite.analysis import frames, merging
+
+    paths = [Path(folder) for folder in folders]
+    loaded = merging.load(paths)
+    stored = [cell for path in paths if Store(path).exists() for cell in Store(path).cells()]
+    known = {
+        cell.id: {"cell": cell.id, **{f"agent.{n}": v for n, v in cell.config.items()}}
+        for cell in stored
+    }
+    table = loaded.cells
+    # Tables kept of a folder have the settings in columns of their own already.
+    if known and not any(column.startswith("agent.") for column in table.columns):
+        settings = pl.DataFrame(list(known.values()), infer_schema_length=None, strict=False)
+        table = table.join(settings, on="cell", how="left", maintain_order="left")
+    beside = table.drop("sweep", "seconds", "compile_seconds", "provenance", "error")
+    rows = loaded.rows.join(beside, on="cell", how="left", maintain_order="left")
+    return frames.Frames(rows, table)
+
+
+# --- policies and states on disk ----------------------------------------------------------------
+
+
+class Saved(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+      agent: built from what the file says, or the one given.
+      policy: for `agent.act`.
+      state: the whole state, or None where only the policy was kept.
+      iterations: that the state has behind it.
+      seed: of the run.
+    """
+
+    agent: Agent[Any, Any, Any]
+    policy: PolicyParams
+    state: State = None
+    iterations: int = 0
+    seed: int = 0
+
+
+def save(
+    path: str | Path,
+    agent: Agent[Any, Any, Any],
+    policy: PolicyParams | Result,
+) -> None:
+    """Write a policy to one safetensors file that `load` and `rlsuite evaluate` read.
+
+    Args:
+      path: the file.
+      agent: whose it is.
+      policy: of `result.policies`; or the result of one seed, of which the whole state is kept too,
+        for `train(resume=path)`.
+
+    Raises:
+      UsageError: a result of several seeds, or of workers, which keep no states.
+    """
+    cell = {"agent": agent.name, "env": agent.env.id, "config": agent.config.to_mapping()}
+    meta: dict[str, Any] = {"cell": cell}
+    if options := registry.options_of(agent.env):
+        cell["env_options"] = options
+    state: Mapping[str, Any] = {}
+    if isinstance(policy, Result):
+        if len(policy.states) != 1:
+            raise UsageError(f"save: {len(policy.states)} states, one file holds one: train one")
+        state = tree.to_arrays(policy.states[0], "state")
+        cell["seed"], meta["iteration"] = policy.seeds[0], policy.iterations
+        policy = policy.policies[0]
+    files.write_arrays(Path(path), tree.to_arrays(policy, "policy") | dict(state), meta)
+
+
+@overload
+def load(path: str | Path, *, env: Environment | None = None) -> Saved: ...
+@overload
+def load(path: str | Path, agent: Agent[Any, Any, Any], data: Tree = None) -> PolicyParams: ...
+def load(
+    path: str | Path,
+    agent: Agent[Any, Any, Any] | None = None,
+    data: Tree = None,
+    env: Environment | None = None,
+) -> Any:
+    """Read `save`'s file, or a run folder's finished (.done) or unfinished (.checkpoint) cell.
+
+        agent, policy, *_ = rlsuite.load("policy.safetensors")
+
+    Args:
+      path: the file.
+      agent: what to read it for; by default one is built from what the file says.
+      data: what the agent learns from, where its shapes alone do not say those of the state.
+      env: the environment, where the file's own is not in the registry.
+
+    Returns:
+      A `Saved`: agent, policy and, where the file has it, the whole state; of `agent` the policy.
+
+    Raises:
+      UsageError: no such file, a damaged one, or one of another agent or of other settings.
+    """
+    if agent is None:
+        return _read(Path(path), _built(Path(path), env), data)
+    return _read(Path(path), agent, data).policy
+
+
+def _built(path: Path, env: Environment | None) -> Agent[Any, Any, Any]:
+    meta = files.read_meta(path)
+    if "cell" not in meta:
+        raise UsageError(f"{path} holds no agent: give a cell or a saved policy")
+    cell = meta["cell"]
+    row = registry.agent(cell["agent"])
+    if env is None:
+        env = make_env(cell["env"], **cell.get("env_options", {}))
+    config = row.load_config().stored(cell["config"])
+    agent = row.load_make()(env, config)
+    return agent
+
+
+def _read(path: Path, agent: Agent[Any, Any, Any], data: Tree) -> Saved:
+    arrays, meta = files.read_arrays(path)
+    cell = meta.get("cell", {})
+    if cell.get("agent", agent.name) != agent.name:
+        raise UsageError(
+            f"{path} was written by {cell['agent']}, not by {agent.name}: "
+            "rlsuite.load(path) alone builds the agent that it belongs to"
+        )
     if data is None:
         data = shapes(agent.name, agent.env)
-    ctx = context(agent, agent.config, 1, data)
-    state = jax.eval_shape(agent.init, keys.root(0), ctx)
-    if "iteration" in meta and not any(name.startswith("policy") for name in arrays):
-        return agent.policy(tree.from_arrays(state, arrays, "state", str(path)))
-    template = jax.eval_shape(agent.policy, state)
-    return tree.from_arrays(template, arrays, "policy", str(path))
+    ctx = program.context(agent, agent.config, 1, data)
+    template = jax.eval_shape(agent.init, keys.root(0), ctx)
+    state = None
+    if any(name.startswith("state") for name in arrays):
+        state = tree.from_arrays(template, arrays, "state", str(path))
+    if any(name.startswith("policy") for name in arrays):
+        wanted = jax.eval_shape(agent.policy, template)
+        policy = tree.from_arrays(wanted, arrays, "policy", str(path))
+    else:
+        policy = agent.policy(state)
+    return Saved(agent, policy, state, meta.get("iteration", 0), cell.get("seed", 0))

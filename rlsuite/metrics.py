@@ -1,3 +1,4 @@
+# pyright: strict, reportUnknownMemberType=false
 """Metrics that merge: what a training step reports is reduced on the device, never gathered.
 
 A step returns a dict of `Mean`, `Last`, `Min` or `Max`. The kinds are fixed when the step is
@@ -115,7 +116,9 @@ def _merge(a: Metric, b: Metric) -> Metric:
             return Max(jnp.maximum(_counted(a), _counted(b)), a.given | b.given)
         case Last(), Last():
             return Last(jnp.where(b.given, b.value, a.value), a.given | b.given)
-    raise TypeError(f"a metric changed its kind from {type(a).__name__} to {type(b).__name__}")
+        case _:
+            kinds = f"{type(a).__name__} to {type(b).__name__}"
+            raise TypeError(f"a metric changed its kind from {kinds}")
 
 
 def reduce(stacked: Metrics) -> Metrics:

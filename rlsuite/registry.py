@@ -10,6 +10,7 @@ import functools
 import importlib
 import importlib.metadata
 import tomllib
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +19,9 @@ from typing import Any, Literal
 
 from rlsuite.config import Config
 from rlsuite.errors import UsageError, nearest
+
+# What environments were built with, by their address.
+_OPTIONS: dict[int, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,11 @@ class AgentRow:
         return _load(self.module, self.make)
 
     def load_presets(self) -> dict[str, dict[str, Any]]:
-        """Named presets: what each sets, and its per-environment tables."""
+        """Named presets: what each sets, and its per-environment tables; none without the file.
+
+        Raises:
+          UsageError: the agent's package cannot be imported, or the file is no TOML.
+        """
         return _presets(self.module, self.presets)
 
 
@@ -168,6 +176,10 @@ class ExperimentRow:
         return Path(str(resources.files(self.package).joinpath("grid.toml")))
 
 
+Row = EnvRow | EnvFamily | AgentRow | DatasetRow | DataKind | ExperimentRow
+GROUPS = ("agents", "envs", "datasets", "experiments")
+
+
 def _load(module: str, target: str) -> Any:
     name, _, attribute = target.partition(":")
     return getattr(importlib.import_module(f"{module}.{name}"), attribute)
@@ -175,20 +187,77 @@ def _load(module: str, target: str) -> Any:
 
 @functools.cache
 def _presets(module: str, name: str) -> dict[str, dict[str, Any]]:
-    return tomllib.loads(resources.files(module).joinpath(name).read_text(encoding="utf-8-sig"))
+    try:
+        file = resources.files(module).joinpath(name)
+        return tomllib.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
+    except (ImportError, ValueError) as error:
+        # What TOML cannot read is a ValueError.
+        raise UsageError(f"the presets of {module} cannot be read: {_told(error)}") from None
+
+
+def _told(error: Exception) -> str:
+    """An error in one line."""
+    text = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @functools.cache
-def _rows(group: str) -> tuple[Any, ...]:
-    rows: list[Any] = []
-    for entry in importlib.metadata.entry_points(group=f"rlsuite.{group}"):
-        rows.extend(entry.load())
-    return tuple(rows)
+def _entries(group: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """The rows of a group of entry points, and a line for each that is left out."""
+    found = importlib.metadata.entry_points(group=f"rlsuite.{group}")
+    rows: dict[tuple[type, str], Row] = {}
+    left_out: list[str] = []
+    # The suite's own first: nobody else's row takes its place.
+    for entry in sorted(found, key=lambda e: (e.dist is None or e.dist.name != "rlsuite", e.name)):
+        try:
+            new: list[Row] = [*entry.load()]
+            keyed = {(type(row), row_name(row)): row for row in new}
+        except Exception as error:
+            left_out.append(f"plug-in {entry.value} is left out: {_told(error)}")
+            continue
+        taken = [name for kind, name in keyed if (kind, name) in rows]
+        left_out += [f"{name!r} of plug-in {entry.value} is left out: taken" for name in taken]
+        rows = {**keyed, **rows}
+    return tuple(rows.values()), tuple(left_out)
+
+
+def row_name(row: Row) -> str:
+    """What a row is found by.
+
+    Raises:
+      TypeError: it is none.
+    """
+    match row:
+        case EnvRow():
+            return row.id
+        case EnvFamily():
+            return row.prefix
+        case DataKind():
+            return row.kind
+        case AgentRow() | DatasetRow() | ExperimentRow():
+            return row.name
+        case _:
+            raise TypeError(f"{row!r} is no row")
+
+
+def left_out() -> list[str]:
+    """A line for each plug-in, or row of one, that cannot be used; the others can."""
+    return [line for group in GROUPS for line in _entries(group)[1]]
+
+
+def _rows(group: str) -> tuple[Row, ...]:
+    return _entries(group)[0]
+
+
+def _unknown(what: str, name: str, known: Iterable[str], group: str) -> UsageError:
+    """That there is no such thing, the nearest that there is, and plug-ins that may have had it."""
+    lines = [f"no {what} {name!r}: {nearest(name, known)}", *_entries(group)[1]]
+    return UsageError("; ".join(lines))
 
 
 def agents() -> dict[str, AgentRow]:
     """Every installed agent by name."""
-    return {row.name: row for row in _rows("agents")}
+    return {row.name: row for row in _rows("agents") if isinstance(row, AgentRow)}
 
 
 def envs() -> dict[str, EnvRow]:
@@ -198,7 +267,7 @@ def envs() -> dict[str, EnvRow]:
 
 def experiments() -> dict[str, ExperimentRow]:
     """Every installed experiment by name."""
-    return {row.name: row for row in _rows("experiments")}
+    return {row.name: row for row in _rows("experiments") if isinstance(row, ExperimentRow)}
 
 
 def datasets() -> dict[str, DatasetRow]:
@@ -210,7 +279,7 @@ def data_kind(kind: str) -> DataKind:
     """How to find and load a kind of data, or a `UsageError` with the nearest kind."""
     known = {row.kind: row for row in _rows("datasets") if isinstance(row, DataKind)}
     if kind not in known:
-        raise UsageError(f"no kind of data {kind!r}: {nearest(kind, known)}")
+        raise _unknown("kind of data", kind, known, "datasets")
     return known[kind]
 
 
@@ -218,7 +287,7 @@ def agent(name: str) -> AgentRow:
     """The agent's row, or a `UsageError` with the nearest name."""
     known = agents()
     if name not in known:
-        raise UsageError(f"no agent {name!r}: {nearest(name, known)}")
+        raise _unknown("agent", name, known, "agents")
     return known[name]
 
 
@@ -232,7 +301,7 @@ def env(env_id: str, options: Mapping[str, Any] | None = None) -> EnvRow:
         if isinstance(row, EnvFamily) and env_id.startswith(row.prefix):
             module, _, attribute = row.target.partition(":")
             return getattr(importlib.import_module(module), attribute)(env_id, **(options or {}))
-    raise UsageError(f"no environment {env_id!r}: {nearest(env_id, known)}")
+    raise _unknown("environment", env_id, known, "envs")
 
 
 def make_env(env_id: str, **options: Any) -> Any:
@@ -244,7 +313,16 @@ def make_env(env_id: str, **options: Any) -> Any:
     row = env(env_id, options)
     check_options(row, options)
     module, _, attribute = row.target.partition(":")
-    return getattr(importlib.import_module(module), attribute)(env_id, **options)
+    made = getattr(importlib.import_module(module), attribute)(env_id, **options)
+    if options:
+        _OPTIONS[id(made)] = options
+        weakref.finalize(made, _OPTIONS.pop, id(made), None)
+    return made
+
+
+def options_of(env: object) -> dict[str, Any]:
+    """What `make_env` was given besides the id, as long as the environment lives."""
+    return dict(_OPTIONS.get(id(env), {}))
 
 
 def check_options(row: EnvRow, options: Iterable[str]) -> None:

@@ -1,3 +1,4 @@
+# pyright: strict, reportUnknownMemberType=false
 """Advantages and returns from rollouts that may contain several episodes."""
 
 from __future__ import annotations

@@ -1,10 +1,15 @@
+# pyright: strict, reportUnknownMemberType=false
 """The contracts: what an environment and an agent are. Write either from this page alone.
 
 **Environment.** One instance, pure functions, no auto-reset inside. `reset` draws an initial state,
 `step` advances it and says separately whether the episode *terminated* (the future is worth
 nothing) or was *truncated* (cut by a time limit: the future still has a value). Parameters are a
 pytree and may be traced or batched. See `rlsuite.vector` for what agents see: N copies with
-same-step auto-reset and the true final observation of every episode.
+same-step auto-reset and the true final observation of every episode. An environment may also have
+  `callback`        True where steps are calls to the host from inside a compiled program;
+  `reset_rows(keys[n], wanted[n], params) -> (states, observations)`   where resets are expensive:
+                    `reset` under `vmap`, rows that are not wanted may hold anything of the shape;
+  `vectorize(num_envs) -> VectorEnv`   for simulators on the host: their own vector form.
 
 **Agent.** A frozen container of pure functions, made by a factory `make(env, config)`:
 
@@ -15,29 +20,63 @@ same-step auto-reset and the true final observation of every episode.
     action, carry = agent.act(policy, carry, obs, is_first, key, mode)
 
 `learn` never touches the environment and is reverse-differentiable in `ctx`. Nothing large is ever
-closed over: data arrives in `ctx.data`.
+closed over: data arrives in `ctx.data`. What a driver relies on besides:
+  - `config` is an `rlsuite.config.Config`, a frozen dataclass of `knob`s with the method
+    `steps_per_iteration()` and, where `init` acts, `prefill_steps()`. Of it are used: `hyper()`,
+    the `Traced` fields, which become `ctx.hp`; `static()`, all the others, which decide what is
+    compiled and are what the agent's functions are bound to; `to_mapping()`, which is kept with the
+    results; `check_env(env_row)`, if there is one, to refuse settings before anything is compiled.
+  - `init` runs under `jit`, `vmap` and `eval_shape`: no branching on values, no files. It must also
+    take data that `prepare` has not seen, of which only the shapes matter then.
+  - No two leaves of a state share a buffer, with each other or with what `init` was given: a state
+    is donated to the program that advances it. `jnp.copy` what comes from `key`, `warm` or `ctx`.
+  - A metric that is not finite ends the run: it is kept, marked and counted. A `Mean` of nothing
+    is no number and is left out, so report `metrics.mean(values, where=finished)`.
+  - `train/return` is the mean return of the episodes that ended while the agent collected, with the
+    environment's own rewards and the acting policy; agents on a dataset have none.
+    `eval/return` comes from evaluations, the driver's own.
+
+**To launch it by name** a package lists a row under the entry point `rlsuite.agents`:
+
+    ROWS = [AgentRow(name="mine", module="my_package", summary="what it is")]
+
+`my_package.config:Config`, `my_package.agent:make` and `my_package/presets.toml` are then found
+(the row can name others; presets may be missing). The module of the row and that of `Config` load
+no jax. Environments do the same with `EnvRow`s under `rlsuite.envs`. From then on the agent trains,
+sweeps, resumes, evaluates and reports from the command line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from gymnasium import spaces
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from rlsuite.config import Config
 from rlsuite.metrics import Metrics
 
-EnvState = PyTree
-EnvParams = PyTree
-State = Any
-Batch = Any
-PolicyParams = Any
-Carry = PyTree
+# Any pytree of arrays: only the environment's or the agent's own functions know more.
+Tree = Any
+EnvState = Tree
+EnvParams = Tree
+State = Tree
+Batch = Tree
+PolicyParams = Tree
+Carry = Tree
 Mode = Literal["greedy", "sample", "explore"]
+
+StateT = TypeVar("StateT")
+StateT_co = TypeVar("StateT_co", covariant=True)
+BatchT = TypeVar("BatchT")
+PolicyT = TypeVar("PolicyT")
+PolicyT_contra = TypeVar("PolicyT_contra", contravariant=True)
+ConfigT = TypeVar("ConfigT")
 
 
 class TimeStep(NamedTuple):
@@ -56,31 +95,45 @@ class TimeStep(NamedTuple):
 
 @runtime_checkable
 class Environment(Protocol):
-    """A simulator as pure functions.
+    """A simulator as pure functions. Plain class attributes will do: `time_limit = 50`."""
 
-    Attributes:
-      id: the registry's name.
-      observation_space, action_space: gymnasium spaces (Box, or Discrete for actions). Observations
-        of uint8 with two axes or more are images: networks see them divided by 255.
-      default_params: a pytree; may be traced, and batched by whoever maps over whole runs.
-      time_limit: steps after which `truncated` is set, or None.
-      resumable: False where the state lives outside the pytree (host simulators).
-      callback: optional; True where steps are calls to the host from inside a compiled program.
-    """
+    @property
+    def id(self) -> str:
+        """The registry's name, or any other if it is in none."""
+        ...
 
-    id: str
-    observation_space: Any
-    action_space: Any
-    default_params: EnvParams
-    time_limit: int | None
-    resumable: bool
+    @property
+    def observation_space(self) -> spaces.Box:
+        """The shape and bounds of an observation. One of uint8 with two axes or more is an image:
+        networks see it divided by 255."""
+        ...
 
-    def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
+    @property
+    def action_space(self) -> Any:
+        """A gymnasium `Box` or `Discrete`: `step` takes an array of its shape, or an index."""
+        ...
+
+    @property
+    def default_params(self) -> EnvParams:
+        """A pytree; may be traced, and batched by whoever maps over whole runs."""
+        ...
+
+    @property
+    def time_limit(self) -> int | None:
+        """Steps after which `truncated` is set, or None."""
+        ...
+
+    @property
+    def resumable(self) -> bool:
+        """False where the state lives outside the pytree (host simulators)."""
+        ...
+
+    def reset(self, key: PRNGKeyArray, params: EnvParams, /) -> tuple[EnvState, Array]:
         """Draw an initial state and its observation."""
         ...
 
     def step(
-        self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
+        self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams, /
     ) -> tuple[EnvState, TimeStep]:
         """Advance one step. Never resets."""
         ...
@@ -101,12 +154,13 @@ class Hyper:
 
     def replace(self, **changes: Any) -> Hyper:
         """A copy with some values changed."""
-        return Hyper({**self._values, **changes})
+        return Hyper({**self.__dict__["_values"], **changes})
 
     def tree_flatten_with_keys(self) -> tuple[tuple[Any, ...], tuple[str, ...]]:
         """Leaves in the order of their names."""
-        names = tuple(sorted(self._values))
-        return tuple((jax.tree_util.GetAttrKey(n), self._values[n]) for n in names), names
+        values: dict[str, Any] = self.__dict__["_values"]
+        names = tuple(sorted(values))
+        return tuple((jax.tree_util.GetAttrKey(n), values[n]) for n in names), names
 
     @classmethod
     def tree_unflatten(cls, names: tuple[str, ...], leaves: tuple[Any, ...]) -> Hyper:
@@ -114,20 +168,27 @@ class Hyper:
         return cls(dict(zip(names, leaves, strict=True)))
 
 
-class Context(NamedTuple):
+class Context(NamedTuple, Generic[ConfigT]):
     """What a run is given and does not own. Any part may be batched or shared by whoever maps.
 
+    `rlsuite.context(agent, ...)` makes one. `Context[Config]` says whose settings it holds: type
+    checkers then know the names in `ctx.hp`.
+
     Attributes:
-      hp: traced hyperparameters.
+      hp: the traced fields of the agent's `Config` as scalar arrays (a `Hyper`).
       env_params: of the training environment.
       horizon: iterations this run will execute; annealing is a function of iterations / horizon.
       data: a dataset, a neighbour table, a fitted model, a rule; shared by default.
     """
 
-    hp: Any
+    hp: ConfigT
     env_params: EnvParams
     horizon: Int[Array, ""]
-    data: PyTree = None
+    data: Tree = None
+
+
+# beartype, which checks every call in the tests, knows no named tuple with a generic base.
+del Context.__orig_bases__  # pyright: ignore
 
 
 class Counters(struct.PyTreeNode):
@@ -147,8 +208,39 @@ class Counters(struct.PyTreeNode):
         return cls(*(jnp.zeros((), jnp.int32) for _ in range(3)))
 
 
+class Init(Protocol[StateT_co, PolicyT_contra]):
+    """How a run starts: everything it is before the first iteration."""
+
+    def __call__(
+        self, key: PRNGKeyArray, ctx: Context[Any], /, warm: PolicyT_contra | None = None
+    ) -> StateT_co:
+        """The first state; `warm` is a policy to start from, copied."""
+        ...
+
+
+class Act(Protocol[PolicyT_contra]):
+    """How a policy acts; any leading axes `*b`, none for one observation."""
+
+    def __call__(
+        self,
+        policy: PolicyT_contra,
+        carry: Carry,
+        obs: Array,
+        is_first: Bool[Array, "*b"],
+        key: PRNGKeyArray,
+        mode: Mode,
+        /,
+    ) -> tuple[Array, Carry]:
+        """(action[*b, ...], carry); `mode` is static, a carry is zeroed where `is_first`."""
+        ...
+
+
+def _as_it_is(data: Tree) -> Tree:
+    return data
+
+
 @dataclass(frozen=True)
-class Agent:
+class Agent(Generic[StateT, BatchT, PolicyT]):
     """A learning algorithm bound to an environment's spaces and a static configuration.
 
     Attributes:
@@ -156,34 +248,33 @@ class Agent:
       env: what it was made for.
       config: what it was made from; its traced values are the default `ctx.hp`.
       steps_per_iteration: environment steps one `collect` takes.
+      init: (key, ctx, warm=None) -> state. `warm` is a policy to start from.
+      collect: (state, ctx) -> (state, batch).
+      learn: (state, batch, ctx) -> (state, metrics).
+      policy: state -> the policy, a pytree.
+      act: (policy, carry, obs[*b, ...], is_first[*b], key, mode) -> (action[*b, ...], carry).
+      carry: batch shape -> the carry an episode starts from.
+      evaluation_mode: how the agent's own paper evaluates.
       prefill: environment steps `init` takes.
       prepare: data -> data, on the host: what the agent derives from what it learns from, once for
         all runs (a neighbour table, a selection). `init` must do without it.
-      init: (key, ctx, warm=None) -> state. `warm` is a PolicyParams to start from.
-      collect: (state, ctx) -> (state, batch).
-      learn: (state, batch, ctx) -> (state, metrics).
-      policy: state -> PolicyParams.
-      act: (policy, carry, obs[*b, ...], is_first[*b], key, mode) -> (action[*b, ...], carry);
-        `mode` is static; a carry is zeroed where `is_first`.
-      carry: batch shape -> the carry an episode starts from.
-      evaluation_mode: how the agent's own paper evaluates it.
     """
 
     name: str
     env: Environment
-    config: Any
+    config: Config
     steps_per_iteration: int
-    init: Callable[..., State]
-    collect: Callable[[State, Context], tuple[State, Batch]]
-    learn: Callable[[State, Batch, Context], tuple[State, Metrics]]
-    policy: Callable[[State], PolicyParams]
-    act: Callable[..., tuple[Array, Carry]]
+    init: Init[StateT, PolicyT]
+    collect: Callable[[StateT, Context[Any]], tuple[StateT, BatchT]]
+    learn: Callable[[StateT, BatchT, Context[Any]], tuple[StateT, Metrics]]
+    policy: Callable[[StateT], PolicyT]
+    act: Act[PolicyT]
     carry: Callable[[tuple[int, ...]], Carry]
     evaluation_mode: Mode = "sample"
     prefill: int = 0
-    prepare: Callable[[Any], Any] = lambda data: data
+    prepare: Callable[[Tree], Tree] = _as_it_is
 
-    def step(self, state: State, ctx: Context) -> tuple[State, Metrics]:
+    def step(self, state: StateT, ctx: Context[Any]) -> tuple[StateT, Metrics]:
         """One iteration: learn ∘ collect."""
         state, batch = self.collect(state, ctx)
         return self.learn(state, batch, ctx)

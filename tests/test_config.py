@@ -98,7 +98,18 @@ def test_static_refuses_traced_and_unknown_fields():
     with pytest.raises(AttributeError, match=r"'rate' is traced: read it from ctx\.hp\.rate"):
         _ = static.rate
     with pytest.raises(AttributeError, match="nothing"):
-        _ = static.nothing
+        _ = static.nothing  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_static_passes_for_its_configuration_and_pickles():
+    """Functions annotated with the configuration's class are handed the static half."""
+    static = Toy(width=8).static()
+    assert isinstance(static, Toy)
+    assert type(static) is not Toy
+    copied = pickle.loads(pickle.dumps(static))
+    assert copied == static
+    with pytest.raises(AttributeError, match="is traced"):
+        _ = copied.rate
 
 
 def test_signatures_are_equal_exactly_when_static_fields_are():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -47,13 +47,13 @@ def act(policy, carry, obs, is_first, key, mode):
 def agent_for(env: Any, mode: Mode = "sample") -> Agent:
     """An agent of nothing but `act`."""
 
-    def never(*_):
+    def never(*_, **__):
         raise AssertionError("evaluation must not train")
 
     def carry(batch):
         return jnp.full(batch, 1000.0)
 
-    return Agent("counting", env, None, 1, never, never, never, never, act, carry, mode)
+    return Agent("counting", env, cast(Any, None), 1, never, never, never, never, act, carry, mode)
 
 
 @functools.cache

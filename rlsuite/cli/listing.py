@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from rich.table import Table
 
@@ -13,69 +16,108 @@ from rlsuite.errors import UsageError, nearest
 
 EXAMPLE = """example:
   rlsuite list envs
-  rlsuite list presets"""
-KINDS = ("agents", "datasets", "envs", "experiments", "presets")
+  rlsuite list envs minatar discrete     # rows that have all of these words
+  rlsuite list presets ppo --json
+
+`rlsuite show NAME` says more of an agent or a preset."""
+
+
+class Listing(NamedTuple):
+    """A table in plain words; of the first `names` columns nothing is cut or broken."""
+
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    names: int = 1
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
     parser = Parser(prog="rlsuite list", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("kind", help=", ".join(KINDS))
+    parser.add_argument("words", nargs="*", help="only rows with all of these words")
+    parser.add_argument("--json", action="store_true", help="a JSON list of the rows")
     args = parse(parser, argv, agent_flags=False)
     if args.kind not in KINDS:
         raise UsageError(f"cannot list {args.kind!r}: {nearest(args.kind, KINDS)}")
-    table = {
-        "agents": _agents, "datasets": _datasets, "envs": _envs,
-        "experiments": _experiments, "presets": _presets,
-    }  # fmt: skip
-    common.make_console().print(table[args.kind]())
+    listing = KINDS[args.kind]()
+    rows = [row for row in listing.rows if _has(row, args.words)]
+    if not rows and args.words:
+        names = [row[listing.names - 1] for row in listing.rows]
+        hint = nearest(args.words[0], names)
+        raise UsageError(f"no {args.kind} with {' and '.join(args.words)}: {hint}")
+    if args.json:
+        print(json.dumps([dict(zip(listing.headings, row, strict=True)) for row in rows], indent=1))
+    else:
+        common.make_console().print(_table(listing, rows))
+    for line in registry.left_out():
+        print(f"rlsuite: {line}", file=sys.stderr)
     return 0
 
 
-def _table(*headings: str) -> Table:
+def _has(row: tuple[str, ...], words: Sequence[str]) -> bool:
+    text = "\n".join(row).lower()
+    return all(word.lower() in text for word in words)
+
+
+def _table(listing: Listing, rows: Sequence[tuple[str, ...]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for place, heading in enumerate(headings):
+    for place, heading in enumerate(listing.headings):
         # Names are copied and searched for: they stay whole.
-        table.add_column(heading, overflow="fold", no_wrap=place == 0)
+        table.add_column(heading, overflow="fold", no_wrap=place < listing.names)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _agents() -> Table:
-    table = _table("agent", "actions", "learns from", "what it is")
-    for row in registry.agents().values():
-        source = "--dataset" if row.data else "--env"
-        table.add_row(row.name, ", ".join(row.actions), source, row.summary)
-    return table
+def _agents() -> Listing:
+    rows = [
+        (row.name, ", ".join(row.actions), "--dataset" if row.data else "--env", row.summary)
+        for row in registry.agents().values()
+    ]
+    return Listing(("agent", "actions", "learns from", "what it is"), rows)
 
 
-def _envs() -> Table:
-    table = _table("environment", "family", "observations", "actions", "time limit")
+def _envs() -> Listing:
+    rows = []
     for row in registry.envs().values():
         limit = "–" if row.time_limit is None else str(row.time_limit)
-        table.add_row(row.id, row.family, str(row.observation), str(row.action), limit)
-    table.add_row("gym:ID", "Gymnasium", "any Box or Discrete environment, on the host", "", "")
-    return table
+        rows.append((row.id, row.family, str(row.observation), str(row.action), limit))
+    rows.append(("gym:ID", "Gymnasium", "any Box or Discrete environment, on the host", "", ""))
+    return Listing(("environment", "family", "observations", "actions", "time limit"), rows)
 
 
-def _datasets() -> Table:
-    table = _table("dataset", "environment", "family", "what it is")
-    for row in registry.datasets().values():
-        table.add_row(row.name, row.env or "–", row.family, row.summary)
-    table.add_row("FILE or FOLDER", "as it says", "", "D4RL's HDF5, npz, or a Minari folder")
-    return table
+def _datasets() -> Listing:
+    rows = [
+        (row.name, row.env or "–", row.family, row.summary) for row in registry.datasets().values()
+    ]
+    rows.append(("FILE or FOLDER", "as it says", "", "D4RL's HDF5, npz, or a Minari folder"))
+    return Listing(("dataset", "environment", "family", "what it is"), rows)
 
 
-def _experiments() -> Table:
-    table = _table("experiment", "what it shows")
-    for row in registry.experiments().values():
-        table.add_row(row.name, row.summary)
-    return table
+def _experiments() -> Listing:
+    rows = [(row.name, row.summary) for row in registry.experiments().values()]
+    return Listing(("experiment", "what it shows"), rows)
 
 
-def _presets() -> Table:
-    table = _table("agent", "preset", "environments and datasets with their own set", "source")
+def _presets() -> Listing:
+    rows = []
     for row in registry.agents().values():
-        for name, preset in row.load_presets().items():
+        try:
+            presets = row.load_presets()
+        except UsageError as error:
+            print(f"rlsuite: {error}", file=sys.stderr)
+            continue
+        for name, preset in presets.items():
             listed = [*preset.get("env", {}), *preset.get("dataset", {})]
-            table.add_row(row.name, name, ", ".join(listed) or "any", preset.get("source", ""))
-    return table
+            rows.append((row.name, name, ", ".join(listed) or "any", preset.get("source", "")))
+    headings = ("agent", "preset", "environments and datasets with their own set", "source")
+    return Listing(headings, rows, names=2)
+
+
+KINDS: dict[str, Callable[[], Listing]] = {
+    "agents": _agents,
+    "datasets": _datasets,
+    "envs": _envs,
+    "experiments": _experiments,
+    "presets": _presets,
+}

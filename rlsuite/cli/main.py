@@ -16,6 +16,7 @@ COMMANDS = {
     "report": ("rlsuite.cli.report", "figures and an HTML page of a run folder"),
     "evaluate": ("rlsuite.cli.evaluate", "play a trained policy, draw an episode"),
     "list": ("rlsuite.cli.listing", "agents, datasets, envs, experiments, presets"),
+    "show": ("rlsuite.cli.show", "an agent or preset: paper, equations, settings, results"),
     "dataset": ("rlsuite.cli.dataset", "inspect, convert, collect and mix datasets"),
     "bench": ("rlsuite.cli.bench", "speed, as a ratio in one run"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +26,11 @@ def constant_agent(env_id: str, **options: Any) -> Agent:
     def act(policy: Any, carry: Any, obs: Any, first: Any, key: Any, mode: str) -> Any:
         return jnp.broadcast_to(action, (*first.shape, *action.shape)), carry
 
-    def unused(state: Any, ctx: Context) -> Any:
+    def unused(state: Any, ctx: Context, warm: Any = None) -> Any:
         raise AssertionError("drawing neither collects nor learns")
 
     return Agent(
-        "constant", env, None, 1, unused, unused, lambda s, b, c: unused(s, c),
+        "constant", env, cast(Any, None), 1, unused, unused, lambda s, b, c: unused(s, c),
         lambda state: (), act, lambda batch: (),
     )  # fmt: skip
 
