@@ -121,8 +121,7 @@ def of_preset(row: AgentRow, name: str) -> tuple[dict[str, Any], str]:
     table = row.load_presets()[name]
     env = next(iter(table.get("env", {})), "")
     listed = "" if env else next(iter(table.get("dataset", {})), "")
-    if listed or env or not table.get("only_listed"):
-        settings, _ = registry.resolve_preset(row, name, env, listed)
+    settings, _ = registry.resolve_preset(row, name, env, listed)
     images = "MinAtar" in env or "minatar" in name
     small = "Breakout-MinAtar" if images else "CartPole-v1" if env in DISCRETE else "Pendulum-v1"
     return settings, small
@@ -138,7 +137,7 @@ def toy(row: AgentRow, settings: dict[str, Any]) -> Config:
     sizes = {
         k: v for k, v in (REPLAY if "batch_size" in known else ON_POLICY).items() if k in known
     }
-    small = {k: min(v, settings.get(k, v)) for k, v in sizes.items()}
+    small: dict[str, Any] = {k: min(v, settings.get(k, v)) for k, v in sizes.items()}
     for name in ("hidden", "critic_hidden", "vae_hidden"):
         if name in known:
             small[name] = [8] * min(len(settings.get(name, known[name].default)), 3)
