@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -63,8 +64,14 @@ def ratio(log_ratio: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 def surrogate(drift: Drift, rule: Any, x: DriftInput, ctx: Any) -> Float[Array, "*b"]:
-    """r A - drift: what is maximised, per sample. Nothing is stop-gradiented."""
-    return ratio(x.log_ratio) * x.advantage - drift.penalty(rule, x, ctx)
+    """r A - drift: what is maximised, per sample. Nothing is stop-gradiented.
+
+    Raises:
+      AssertionError: a penalty, a ratio or an advantage of another shape; while it is traced.
+    """
+    penalty = drift.penalty(rule, x, ctx)
+    chex.assert_equal_shape([x.log_ratio, x.advantage, penalty])
+    return ratio(x.log_ratio) * x.advantage - penalty
 
 
 def none() -> Drift:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -23,7 +24,13 @@ def next_values(
       v_last: value of the observation after the last step.
       v_final: value of `final_obs`; read only where `truncated_t`.
       truncated_t: steps that hit a time limit.
+
+    Raises:
+      AssertionError: shapes that would be broadcast, named; while it is traced.
     """
+    chex.assert_rank(v_t, 2)
+    chex.assert_equal_shape([v_t, v_final, truncated_t])
+    chex.assert_shape(v_last, v_t.shape[1:])
     shifted = jnp.concatenate([v_t[1:], v_last[None]])
     return jnp.where(truncated_t, v_final, shifted)
 
@@ -49,7 +56,12 @@ def gae(
       v_t: value of what the step led to (see `next_values`).
       continues_t: False where the episode ended for either reason: the trace is cut there.
       lambda_: trace decay.
+
+    Raises:
+      AssertionError: shapes that would be broadcast, named; while it is traced.
     """
+    chex.assert_rank(r_t, 2)
+    chex.assert_equal_shape([r_t, discount_t, v_tm1, v_t, continues_t])
     delta_t = r_t + discount_t * v_t - v_tm1
     decay_t = jnp.where(continues_t, discount_t * lambda_, 0.0)
 

@@ -23,6 +23,7 @@ HEAVY = (
     "jaxlib",
     "flax",
     "optax",
+    "chex",
     "gymnax",
     "gymnasium",
     "polars",

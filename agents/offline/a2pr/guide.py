@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -147,6 +148,8 @@ def aim(parts: Parts, v: Float[Array, " b"], made: Float[Array, "b d"], x: Scene
     if parts.choice != "advantage":
         chosen = jnp.full_like(chosen, parts.choice == "vae")
     pulled = (q_made >= v) | (q_data > v) if parts.gate else jnp.ones_like(chosen)
+    chex.assert_equal_shape([made, data])
+    chex.assert_equal_shape([q_made, q_data, v])
     return Aim(jnp.where(chosen[:, None], made, data), chosen, pulled)
 
 

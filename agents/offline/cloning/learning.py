@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -70,7 +71,11 @@ def step(
     """
 
     def objective(params: PyTree) -> Float[Array, ""]:
-        return (weight * policy.distance(net.apply(params, batch.obs), batch.action)).mean()
+        distance = policy.distance(net.apply(params, batch.obs), batch.action)
+        if not isinstance(weight, float):
+            chex.assert_rank([distance, weight], [1, {1, 2}])
+            chex.assert_shape(weight, (..., *distance.shape))
+        return (weight * distance).mean()
 
     loss, grads = jax.value_and_grad(objective)(actor.params)
     params, opt = move(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
@@ -53,6 +54,7 @@ def distance(output: Output, action: Float[Array, "b d"]) -> Float[Array, " b"]:
 
     Both are sums over the action's entries, as in official IQL and in CORL's deterministic one.
     """
+    chex.assert_equal_shape([output.loc if isinstance(output, Gaussian) else output, action])
     if isinstance(output, Gaussian):
         return -output.log_prob(action)
     return jnp.square(output - action).sum(-1)

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -70,6 +71,7 @@ def soft_maximum(
       log_density: ln p(a_m) of what drew them.
       temperature: T.
     """
+    chex.assert_equal_shape([q, log_density])
     return temperature * jax.nn.logsumexp((q - log_density) / temperature, axis=0)
 
 

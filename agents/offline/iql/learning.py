@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -14,6 +15,7 @@ from rlsuite import metrics, mlp, optim, transforms
 from rlsuite.agents.offline.cloning import learning as cloning
 from rlsuite.agents.offline.cloning.learning import Actor
 from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.online.soft import losses
 from rlsuite.metrics import Metrics
 from rlsuite.mlp import Net
 from rlsuite.types import Context
@@ -99,7 +101,9 @@ def update(
     actor, of_policy = cloning.step(
         core.static, core.policy, learner.actor, batch, weight, learner.updates, ctx
     )
-    y = batch.reward + batch.discount * core.value.apply(seen, batch.next_obs)
+    next_value = core.value.apply(seen, batch.next_obs)
+    chex.assert_equal_shape([batch.reward, batch.discount, next_value])
+    y = batch.reward + batch.discount * next_value
     moved, of_critics = critic_step(core, moved, batch, y, ctx)
     moved = moved.replace(
         actor=actor,
@@ -121,6 +125,7 @@ def value_step(
 
     def objective(value: PyTree) -> tuple[Float[Array, ""], Array]:
         v = core.value.apply(value, batch.obs)
+        chex.assert_equal_shape([q, v])
         return expectile_loss(q - v, ctx.hp.expectile), v
 
     (loss, v), grads = jax.value_and_grad(objective, has_aux=True)(learner.value)
@@ -137,7 +142,7 @@ def critic_step(
 
     def objective(critics: PyTree) -> tuple[Float[Array, ""], Array]:
         q = core.critics.apply(critics, batch.obs, batch.action)
-        return jnp.square(q - y).mean(-1).sum(), q
+        return losses.critic_loss(q, y), q
 
     (loss, q), grads = jax.value_and_grad(objective, has_aux=True)(learner.critics)
     changes, opt = adam(ctx, ctx.hp.critic_learning_rate).update(grads, learner.critic_opt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
@@ -40,6 +41,7 @@ def semi(
     """Of (1 - lambda) V(s) + lambda f*(y), y = r + discount min V'(s') - V(s); y through V(s)
     alone."""
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
+    chex.assert_shape([batch.reward, batch.discount], v.shape[1:])
     y = batch.reward + batch.discount * value(target, batch.next_obs).min(0) - v
     (total,) = back(((1 - lam) - lam * f.slope(y)) / v.size)
     return Gradient(total, y, v, jnp.float32(0), jnp.float32(0))
@@ -48,6 +50,7 @@ def semi(
 def true(f: Divergence, value: Value, params: PyTree, batch: Batch, lam: Scalar) -> Gradient:
     """The same of y = r + discount V_i(s') - V_i(s), through both; no target, heads apart."""
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
+    chex.assert_shape([batch.reward, batch.discount], v.shape[1:])
     v_next, back_next = jax.vjp(lambda p: value(p, batch.next_obs), params)
     y = batch.reward + batch.discount * v_next - v
     pull = lam * f.slope(y) / v.size
@@ -74,6 +77,7 @@ def orthogonal(
     V(s) and V(s') is computed once.
     """
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
+    chex.assert_shape([batch.reward, batch.discount], v.shape[1:])
     v_next, back_next = jax.vjp(lambda p: value(p, batch.next_obs), params)
     y = batch.reward + batch.discount * value(target, batch.next_obs).min(0) - v
     y_back = batch.reward + batch.discount * v_next - value(target, batch.obs).min(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
@@ -65,6 +66,7 @@ def actor_loss(
     loss, place = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha), x.batch.extra.place
     found = nearest(static, action, place, ctx)
     target = ctx.data.rows.action[found.place]
+    chex.assert_equal_shape([action, target])
     if static.distance == "code":
         pulled = jnp.square(action - target).mean()
     else:

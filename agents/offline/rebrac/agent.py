@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
@@ -85,4 +86,5 @@ def critic_term(
 
 def squares(a: Float[Array, "b d"], b: Float[Array, "b d"]) -> Float[Array, " b"]:
     """Squared distance, summed over the entries."""
+    chex.assert_equal_shape([a, b])
     return jnp.square(a - b).sum(-1)

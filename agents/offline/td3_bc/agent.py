@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
@@ -29,5 +30,6 @@ def actor_loss(
     """-lambda mean Q1(s, mu(s)) + cloning mean (mu(s) - a)^2, lambda = alpha / mean|Q1|: Fujimoto
     and Gu, 2021, eq. 3 and 5."""
     loss = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha)
+    chex.assert_equal_shape([action, x.batch.action])
     distance = jnp.square(action - x.batch.action).mean()
     return loss + ctx.hp.cloning * distance, {"policy/distance": metrics.mean(distance)}

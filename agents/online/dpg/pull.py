@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,9 +66,9 @@ def ascend_q1(
 
 def charge_nothing(
     state: PyTree, next_action: Float[Array, "b d"], batch: Batch, key: PRNGKeyArray, ctx: Context
-) -> Any:
+) -> Float[Array, " b"]:
     """A target that is not charged."""
-    return 0.0
+    return jnp.zeros_like(batch.reward)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Pull:
     init: Callable[[PRNGKeyArray, Context], PyTree] = no_state
     update: Callable[..., tuple[PyTree, Metrics]] = stand_still
     actor_loss: Callable[..., tuple[Float[Array, ""], Metrics]] = ascend_q1
-    critic_term: Callable[..., Any] = charge_nothing
+    critic_term: Callable[..., Float[Array, " b"]] = charge_nothing
     lagged: bool = False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -14,6 +15,7 @@ from rlsuite import metrics, mlp
 from rlsuite.agents.online.dpg.pull import Scene
 from rlsuite.agents.online.dpg.state import Core, Learner, optimizers
 from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.online.soft import losses
 from rlsuite.types import Context
 
 Keys = tuple[PRNGKeyArray, PRNGKeyArray]
@@ -34,7 +36,9 @@ def target(
         noise = jnp.clip(noise, -ctx.hp.noise_clip, ctx.hp.noise_clip)
         action = jnp.clip(action + noise, -1.0, 1.0)
     value = core.critics.apply(learner.critics_target, batch.next_obs, action).min(0)
-    value = value - core.pull.critic_term(learner.pull, action, batch, term_key, ctx)
+    term = core.pull.critic_term(learner.pull, action, batch, term_key, ctx)
+    chex.assert_equal_shape([batch.reward, batch.discount, value, term])
+    value = value - term
     return jax.lax.stop_gradient(batch.reward + batch.discount * value), action
 
 
@@ -50,7 +54,7 @@ def critic_step(
 
     def objective(critics: PyTree) -> tuple[Float[Array, ""], Array]:
         q = core.critics.apply(critics, batch.obs, batch.action)
-        return jnp.square(q - y).mean(-1).sum(), q
+        return losses.critic_loss(q, y), q
 
     (loss, q), grads = jax.value_and_grad(objective, has_aux=True)(learner.critics)
     _, tx = optimizers(ctx)

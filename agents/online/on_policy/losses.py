@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -61,7 +62,9 @@ def policy_terms(
       ctx: with the traced hyperparameters; drifts may read its data.
       drift_: what holds the policy near the old one.
     """
-    log_ratio = dist.log_prob(x.action) - x.log_prob
+    log_prob = dist.log_prob(x.action)
+    chex.assert_equal_shape([log_prob, x.log_prob])
+    log_ratio = log_prob - x.log_prob
     seen = DriftInput(log_ratio, x.advantage, dist, x.dist, x.action, progress)
     loss = -drift.surrogate(drift_, rule, seen, ctx).mean()
     return PolicyTerms(loss, dist.entropy().mean(), log_ratio)
@@ -74,6 +77,7 @@ def value_loss(
     clip_epsilon: Float[Array, ""] | float | None,
 ) -> Float[Array, ""]:
     """1/2 mean max[(V - R)^2, (V_old + clip(V - V_old, ±eps) - R)^2]; unclipped with None."""
+    chex.assert_equal_shape([value, old_value, target])
     error = jnp.square(value - target)
     if clip_epsilon is not None:
         clipped = old_value + jnp.clip(value - old_value, -clip_epsilon, clip_epsilon)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -226,6 +227,7 @@ def targets(
     else:
         next_value = core.kind.value.apply(learner.target, batch.next_obs)
         v_target = soft_value(core, learner, learner.values[0], batch.obs, key, ctx)
+    chex.assert_equal_shape([batch.reward, batch.discount, next_value])
     return batch.reward + batch.discount * next_value, v_target
 
 

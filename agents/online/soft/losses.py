@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -16,16 +17,20 @@ def soft_value(q: Float[Array, " b"], charge: Float[Array, " b"]) -> Float[Array
       q: min_i Q_i(s, a).
       charge: alpha ln pi(a|s), or what else the policy pays.
     """
+    chex.assert_equal_shape([q, charge])
     return jax.lax.stop_gradient(q - charge)
 
 
 def critic_loss(q: Float[Array, "n b"], target: Float[Array, " b"]) -> Float[Array, ""]:
     """sum_i mean (Q_i - y)^2 (eq. 5 without its 1/2: Adam's steps are the same); y constant."""
+    chex.assert_rank(q, 2)
+    chex.assert_shape(target, q.shape[1:])
     return jnp.square(q - jax.lax.stop_gradient(target)).mean(-1).sum()
 
 
 def actor_loss(q: Float[Array, " b"], charge: Float[Array, " b"]) -> Float[Array, ""]:
     """mean(alpha ln pi(a|s) - Q(s, a)) (eq. 7); the gradient goes through a."""
+    chex.assert_equal_shape([charge, q])
     return (charge - q).mean()
 
 

@@ -1,0 +1,52 @@
+"""The tool that shows that a change moved no bit (`bits.py`) sees every agent and every bit."""
+
+from __future__ import annotations
+
+import json
+
+import bits
+
+from rlsuite import registry
+
+
+def test_every_agent_preset_and_variant_has_a_run():
+    cases = bits.cases()
+    assert {case.row.name for case in cases} == set(registry.agents())
+    names = [case.name for case in cases]
+    assert len(set(names)) == len(names)
+    programs = {(case.row.name, case.config.static().signature()) for case in cases}
+    for row in registry.agents().values():
+        for name in row.load_presets():
+            settings, _ = bits.of_preset(row, name)
+            assert (row.name, bits.toy(row, settings).static().signature()) in programs
+    for agent, variants in bits.VARIANTS.items():
+        for settings in variants:
+            assert any(n.startswith(agent + " ") and f"{next(iter(settings))}=" in n for n in names)
+
+
+def test_a_seed_gives_its_digests_again_and_another_seed_others():
+    case = next(case for case in bits.cases() if case.name == "bc")
+    first = bits.run(case, iterations=2)
+    assert bits.run(case, iterations=2) == first
+    other = bits.run(case, iterations=2, seed=1)
+    assert other.keys() == first.keys()
+    (line,) = bits.differences({"bc": first}, {"bc": other})
+    assert "bc:" in line
+    assert "['acts']" in line
+
+
+def test_the_command_compares_with_a_file(tmp_path, monkeypatch, capsys):
+    made = {"bc": {"a": "1", "b": "2"}, "td3": {"a": "3"}}
+    monkeypatch.setattr(bits, "cases", lambda: [c for c in REAL() if c.name in made])
+    monkeypatch.setattr(bits, "run", lambda case: made[case.name])
+    kept = tmp_path / "kept.json"
+    assert bits.main(["--out", str(kept)]) == 0
+    assert json.loads(kept.read_text()) == made
+    assert bits.main(["--compare", str(kept)]) == 0
+    assert "2 runs, every bit the same" in capsys.readouterr().out
+    made["bc"] = {"a": "1", "b": "9"}
+    assert bits.main(["--compare", str(kept)]) == 1
+    assert "bc: 1 of 2 leaves differ: b" in capsys.readouterr().out
+
+
+REAL = bits.cases
