@@ -146,7 +146,11 @@ def per_run(scored: pl.DataFrame) -> pl.DataFrame:
         scored[name] if scored[name].dtype != pl.List else _as_text(scored[name])
         for name in [*(n for n in ("preset",) if n in scored.columns), *settings]
     ]
-    varying = [column for column in told if column.n_unique() > 1]
+    # An agent that has no such setting does not differ in it; an option not given is another.
+    varying = [
+        column for column in told
+        if (column if column.name.startswith("env.") else column.drop_nulls()).n_unique() > 1
+    ]  # fmt: skip
     return scored.drop(dropped, strict=False).with_columns(varying)
 
 
