@@ -7,6 +7,7 @@ state that is not the simulator's latest.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import gymnasium
@@ -107,6 +108,11 @@ def account(
     return new, VectorStep(obs, final_obs, reward, terminated, truncated, episodes, {})
 
 
+def _close_all(copies: list[gymnasium.Env]) -> None:
+    for copy in copies:
+        gym_rows.close(copy)
+
+
 class HostVector:
     """The simulators behind one vector environment: numpy in, numpy out, called from XLA.
 
@@ -118,15 +124,12 @@ class HostVector:
         self._num_envs = num_envs
         self._copies: list[gymnasium.Env] = []
         self._token = np.zeros(2, np.uint32)
-
-    def __del__(self) -> None:
-        for copy in self._copies:
-            gym_rows.close(copy)
+        weakref.finalize(self, _close_all, self._copies)
 
     def reset(self, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Start over from these seeds; the simulators are made at the first call."""
         if not self._copies:
-            self._copies = [self._env.build() for _ in range(self._num_envs)]
+            self._copies.extend(self._env.build() for _ in range(self._num_envs))
         obs = self._rows()
         for i, copy in enumerate(self._copies):
             obs[i] = gym_rows.begin(copy, self._env.id, int(seeds[i]))

@@ -310,8 +310,10 @@ def _advice(name: str, options: dict[str, Any]) -> str:
         if option not in own and option != "max_episode_steps":
             return f"; it has no option {option!r}: {nearest(option, own)}"
     if missing:
-        return f"; give env_options = {{ {', '.join(f'{n} = ...' for n in missing)} }}"
-    return f"; its options (env_options) are {', '.join(own)}" if own else ""
+        return (
+            f"; in a grid file give env_options = {{ {', '.join(f'{n} = ...' for n in missing)} }}"
+        )
+    return f"; its options (env_options of a grid file) are {', '.join(own)}" if own else ""
 
 
 def _line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -244,7 +245,10 @@ def test_the_simulator_gets_actions_of_its_own_space(kind: type[Clock], sent: An
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (NeedsLevel, r"cannot be made: TypeError: .*'level'; give env_options = \{ level = ... \}"),
+        (
+            NeedsLevel,
+            r"cannot be made: TypeError: .*'level'; in a grid .*env_options = \{ level = ... \}",
+        ),
         (Fussy, "cannot be made: AssertionError: render_mode must be .*are render_mode"),
         (FourValues, r"step must return \(observation, reward, terminated, truncated, info\)"),
         (NoInfo, r"reset must return \(observation, info\)"),
@@ -281,6 +285,15 @@ def test_a_constructors_arguments_are_options() -> None:
     )
     (cell,) = plan([request])
     assert cell.env_options == {"level": 3}
+
+
+def test_simulators_are_closed_with_what_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Any] = []
+    simulators, *_ = vector_of(Clock)
+    monkeypatch.setattr(Clock, "close", lambda self: closed.append(self))
+    del simulators
+    gc.collect()
+    assert len(closed) == 2
 
 
 def test_registering_again_is_seen() -> None:
