@@ -13,7 +13,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, cast, overload
 
 import jax
 from gymnasium import spaces
@@ -36,7 +36,7 @@ from rlsuite.training import (
     run_in_workers,
     shown,
 )
-from rlsuite.types import Agent, Context, Environment, Mode, PolicyParams, State, Tree
+from rlsuite.types import Agent, Context, Environment, Mode, PolicyParams, PolicyT, State, Tree
 
 if TYPE_CHECKING:
     from rlsuite.analysis.frames import Frames
@@ -123,8 +123,13 @@ def context(
 
     It holds the settings that the agent's functions take as inputs (`ctx.hp`, of which
     `ctx._replace(hp=ctx.hp.replace(learning_rate=...))` changes one), the environment's parameters,
-    the length of the run that annealing refers to, and the data. Any part may be batched:
-    `jax.vmap(agent.init, in_axes=(0, None))(keys, ctx)` starts a seed for each key.
+    the length of the run that annealing refers to, and the data. Any part may be batched. Seeds side
+    by side, each with a step size of its own:
+
+        states = jax.vmap(agent.init, in_axes=(0, None))(jax.random.split(key, 3), ctx)
+        step = lambda state, rate: agent.step(
+            state, ctx._replace(hp=ctx.hp.replace(learning_rate=rate)))
+        states, metrics = jax.jit(jax.vmap(step))(states, jnp.array([1e-4, 1e-3, 1e-2]))
 
     Args:
       agent: any.
@@ -144,10 +149,10 @@ def context(
 
 
 def train(
-    agent: Agent[Any, Any, Any],
+    agent: Agent[Any, Any, PolicyT],
     *,
     total_steps: int,
-    seeds: int | Iterable[int] | None = None,
+    seeds: SupportsIndex | Iterable[SupportsIndex] | None = None,
     evaluations: int = 10,
     episodes: int = 16,
     logs: int = 100,
@@ -156,11 +161,11 @@ def train(
     width: int | str = "auto",
     workers: int = 0,
     out: str | Path | None = None,
-    warm: Result | PolicyParams = None,
+    warm: Result[PolicyT] | PolicyT | None = None,
     resume: str | Path | None = None,
     progress: bool | None = None,
     callback: Callback | None = None,
-) -> Result:
+) -> Result[PolicyT]:
     """Train an agent on several seeds.
 
         result = rlsuite.train(agent, seeds=8, total_steps=50_000)
@@ -222,7 +227,9 @@ def train(
 _ANY = registry.AgentRow("", "", "")
 
 
-def _given(seeds: int | Iterable[int] | None) -> int | Iterable[int]:
+def _given(
+    seeds: SupportsIndex | Iterable[SupportsIndex] | None,
+) -> SupportsIndex | Iterable[SupportsIndex]:
     if seeds is None:
         raise UsageError("seeds= is missing: how many, or which")
     return seeds
@@ -267,7 +274,7 @@ def _request(
 def _in_workers(
     request: Request, workers: int, out: str | Path | None, agent: Agent[Any, Any, Any],
     progress: bool | None,
-) -> Result:  # fmt: skip
+) -> Result[Any]:  # fmt: skip
     data, quiet = shapes(agent.name, agent.env), progress is False
     if out is not None:
         return run_in_workers(request, workers, Path(out).absolute(), agent, data, quiet)
@@ -349,7 +356,7 @@ class Saved(NamedTuple):
 def save(
     path: str | Path,
     agent: Agent[Any, Any, Any],
-    policy: PolicyParams | Result,
+    policy: PolicyParams | Result[Any],
 ) -> None:
     """Write a policy to one safetensors file that `load` and `rlsuite evaluate` read.
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ from rlsuite.engine.program import Program, context, evaluation_key, tree_bytes
 from rlsuite.engine.runner import boundaries
 from rlsuite.engine.store import Rows
 from rlsuite.errors import UsageError
-from rlsuite.types import Agent, Context, Mode, PolicyParams, State, Tree
+from rlsuite.types import Agent, Context, Mode, PolicyParams, PolicyT, State, Tree
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,7 +78,7 @@ class PerSeed(Sequence[Any]):
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Generic[PolicyT]):
     """What `rlsuite.train` returns.
 
     Attributes:
@@ -95,7 +95,7 @@ class Result:
 
     steps: Int[np.ndarray, " evaluations"]
     returns: Float[np.ndarray, "seeds evaluations"]
-    policies: Sequence[PolicyParams]
+    policies: Sequence[PolicyT]
     metrics: list[dict[str, float]]
     seeds: list[int] = field(default_factory=list)
     status: list[str] = field(default_factory=list)
@@ -302,9 +302,9 @@ class Session:
 
 
 def run_here(
-    agent: Agent, seeds: list[int], plan: Plan, cadence: tuple[int, Mode | None], data: Tree,
-    width: int | str, tell: Callable[[Moment], bool],
-) -> Result:  # fmt: skip
+    agent: Agent[Any, Any, Any], seeds: list[int], plan: Plan, cadence: tuple[int, Mode | None],
+    data: Tree, width: int | str, tell: Callable[[Moment], bool],
+) -> Result[Any]:  # fmt: skip
     """Train in this process.
 
     Args:
@@ -450,8 +450,8 @@ def _line(moment: Moment, done: float, unit: str) -> str:
 
 
 def run_in_workers(
-    request: Any, workers: int, out: Path, agent: Agent, data: Tree, quiet: bool
-) -> Result:
+    request: Any, workers: int, out: Path, agent: Agent[Any, Any, Any], data: Tree, quiet: bool
+) -> Result[Any]:
     """Train on worker processes into a run folder, and read back what they made.
 
     Args:

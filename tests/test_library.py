@@ -14,12 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 from driving import drive
-from tiny import TINY, tiny_cells
+from tiny import TINY, same_bits, tiny_cells
 
 import rlsuite
 from rlsuite import training
 from rlsuite.config import check_seeds
-from rlsuite.engine.program import CONTEXT_AXES, Program
+from rlsuite.engine import tree
+from rlsuite.engine.program import Program
 from rlsuite.errors import UsageError
 from rlsuite.training import Moment, PerSeed, Result
 
@@ -42,8 +43,8 @@ def trained(seeds: int = 2) -> Result:
 
 def same(a: Any, b: Any) -> bool:
     """Whether two trees agree in every bit."""
-    plain = [x if not jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else
-             jax.random.key_data(x) for tree in (a, b) for x in jax.tree.leaves(tree)]  # fmt: skip
+    plain = [x if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else
+             jax.random.key_data(x) for each in (a, b) for x in jax.tree.leaves(each)]  # fmt: skip
     half = len(plain) // 2
     pairs = zip(plain[:half], plain[half:], strict=True)
     return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)
@@ -294,7 +295,8 @@ def test_a_cell_of_a_run_folder_is_loaded_and_goes_on(tmp_path: Path) -> None:
     ((arrays, _),) = drive([cell], program, tmp_path)
     done = rlsuite.load(tmp_path / "cells" / f"{cell.id}.done")
     assert done.agent.config == cell.load_config()
-    assert same(jax.tree.leaves(done.policy), [arrays[n] for n in arrays if n[:6] == "policy"])
+    kept = {name: x for name, x in arrays.items() if name.startswith("policy")}
+    assert same_bits(tree.to_arrays(done.policy, "policy"), kept)
     frames = rlsuite.load_results(tmp_path)
     assert set(frames.rows["agent.learning_rate"]) == {cell.config["learning_rate"]}
     assert set(frames.rows["seed"]) == {0}
@@ -311,12 +313,13 @@ def test_who_drives_or_maps_an_agent_needs_a_context() -> None:
     assert int(ctx_of_steps.horizon) == int(ctx.horizon) == 6
     states = jax.vmap(made.init, in_axes=(0, None))(jax.random.split(jax.random.key(0), 3), ctx)
     rates = jnp.array([1e-4, 1e-3, 1e-2])
-    wide = ctx._replace(hp=ctx.hp.replace(learning_rate=rates))
-    axes = CONTEXT_AXES._replace(
-        hp=ctx.hp.replace(**dict.fromkeys(made.config.hyper()), learning_rate=0),
-        env_params=None, horizon=None,
-    )  # fmt: skip
-    states, metrics = jax.jit(jax.vmap(made.step, in_axes=(0, axes)))(states, wide)
+
+    @jax.jit
+    @jax.vmap
+    def step(state: Any, rate: Any) -> Any:
+        return made.step(state, ctx._replace(hp=ctx.hp.replace(learning_rate=rate)))
+
+    states, metrics = step(states, rates)
     assert metrics["loss/policy"].sum.shape == (3,)
     with pytest.raises(UsageError, match="total_steps or iterations"):
         rlsuite.context(made)
@@ -325,7 +328,7 @@ def test_who_drives_or_maps_an_agent_needs_a_context() -> None:
 def test_per_seed_is_a_sequence() -> None:
     stacked = {"a": jnp.arange(3)}
     mixed = PerSeed([(stacked, 3), ({"a": jnp.int32(9)}, 0)])
-    assert [int(tree["a"]) for tree in mixed] == [0, 1, 2, 9]
+    assert [int(tree_["a"]) for tree_ in mixed] == [0, 1, 2, 9]
     assert int(mixed[-1]["a"]) == 9
     assert len(mixed[1:]) == 3
     with pytest.raises(IndexError):

@@ -26,6 +26,7 @@ from rlsuite.types import Context, Environment
 env: Environment = PointEnv()
 agent = make(env, Config())
 reveal_type(agent.init)
+reveal_type(rlsuite.train(agent, seeds=1, total_steps=320).policies)
 reveal_type(rlsuite.make_env("CartPole-v1"))
 reveal_type(ppo.Config().static())
 Config(num_envs="x")
@@ -54,7 +55,7 @@ def test_what_is_written_from_the_page_passes_pyright(tmp_path: Path) -> None:
     assert not [d for d in told if d["file"].endswith("contract_page.py")]
     messages = [d["message"] for d in told if d["severity"] == "information"]
     assert [m.split('" is "')[1].rstrip('"') for m in messages] == [
-        "Init[State, Policy]", "Environment", "Config",
+        "Init[State, Policy]", "Sequence[Policy]", "Environment", "Config",
     ]  # fmt: skip
     errors = [d["message"] for d in told if d["severity"] == "error"]
     assert len(errors) == 3
