@@ -149,7 +149,7 @@ class Progress:
         """Take an event and show what is new."""
         news = self.tally.take(slot, event)
         if news:
-            self.console.print(Text(news, style="yellow"))
+            self.console.print(Text(news, style="yellow"), soft_wrap=True)
         now = time.monotonic()
         if self._live is None and now - self._line >= LINE_SECONDS:
             self._line = now

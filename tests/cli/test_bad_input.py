@@ -67,6 +67,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "seeds no number": ([*TRAIN, "--seeds", "many"], ["seeds", "'many'"]),
     "zero workers": ([*TRAIN, "--workers", "0"], ["--workers", "0"]),
     "zero width": ([*TRAIN, "--vmap", "0"], ["--vmap", "at least 1"]),
+    "width on the host": (
+        [*TRAIN[:3], "gym:CartPole-v1", *TRAIN[4:], "--vmap", "2"],
+        ["--vmap 2", "gym:CartPole-v1", "one seed at a time"],
+    ),
     "device": ([*TRAIN, "--device", "cup"], ["'cup'", "'cpu'"]),
     "no episodes": ([*TRAIN, "--episodes", "0"], ["episodes", "at least 1"]),
     "eval mode": ([*TRAIN, "--eval-mode", "greddy"], ["greddy", "greedy"]),

@@ -124,6 +124,65 @@ def test_interrupt_commits_and_says_how_to_go_on(tmp_path: Path, cache: dict[str
     assert "the same command goes on" in printed
 
 
+ROBOT = """
+import gymnasium, numpy as np
+from gymnasium import spaces
+
+class Robot(gymnasium.Env):
+    observation_space = spaces.Box(-1, 1, (3,), np.float32)
+    action_space = spaces.Discrete(2)
+    broken = True
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        if self.t == 3:
+            print('{"event": "done", "cell": "x"}\\nnull')
+        if self.t == 7 and self.broken:
+            raise ValueError("joint 3 broke")
+        return np.zeros(3, np.float32), 0.0, False, False, {}
+
+class Whole(Robot):
+    broken = False
+
+gymnasium.register("Robot-v0", entry_point=Robot, max_episode_steps=20)
+gymnasium.register("Whole-v0", entry_point=Whole, max_episode_steps=20)
+"""
+
+
+@pytest.mark.parametrize("env_id", ["gym:robot:Robot-v0", "gym:robot:Whole-v0"])
+def test_a_users_environment_and_shell(tmp_path: Path, cache: dict[str, str], env_id: str) -> None:
+    """It prints what looks like an event, it raises; GPUs are masked and 64 bits are on."""
+    (tmp_path / "robot.py").write_text(ROBOT)
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    shell = {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "JAX_ENABLE_X64": "1"}
+    out = tmp_path / "run"
+    command = [
+        *(sys.executable, "-m", "rlsuite.cli.main", "train", "ppo", "--env", env_id),
+        *("--total-steps", "200", "--agent.num-envs", "2", "--agent.num-steps", "32"),
+        *("--evaluations", "1", "--episodes", "1", "--no-report", "--workers", "1"),
+        *("--out", str(out)),
+    ]
+    done = subprocess.run(command, env=cache | shell, capture_output=True, text=True, timeout=240)
+    text = {'worker 0: {"event": "done", "cell": "x"}', "worker 0: null"}
+    assert text <= set(done.stdout.splitlines())
+    assert "1 worker on the CPU (CUDA_VISIBLE_DEVICES=-1 hides every GPU)" in done.stdout
+    if env_id.endswith("Whole-v0"):
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(results(out)) == 1
+        return
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if " failed" in line and "seed 0" in line)
+    said, _, whole = line.removesuffix(")").partition(" (the whole text: ")
+    where = f"ppo on {env_id}, seed 0 failed in the environment {env_id}"
+    assert said == f"{where}: ValueError: joint 3 broke"
+    assert "robot.py" in Path(whole).read_text()
+
+
 @pytest.mark.slow
 def test_twenty_starts_in_a_row_all_end(tmp_path: Path, cache: dict[str, str]) -> None:
     """With default settings; jax on CPU hangs where workers are started otherwise."""
@@ -151,5 +210,8 @@ def test_a_killed_wide_run_ends_as_an_undisturbed_one(
     for pid in [process.pid, *children(process.pid)]:
         os.kill(pid, signal.SIGKILL)
     process.wait()
-    finish(train(out, 4, *wide), cache)
+    # The width is the folder's; what others killed goes on at it.
+    printed = finish([sys.executable, "-m", "rlsuite.cli.main", "work", str(out)], cache)
+    assert "each runs up to 3 at once" in printed
     assert_same(results(out), results(tmp_path / "whole"))
+    assert not list(out.glob("cells/*.failed"))
