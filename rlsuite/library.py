@@ -123,8 +123,8 @@ def context(
 
     It holds the settings that the agent's functions take as inputs (`ctx.hp`, of which
     `ctx._replace(hp=ctx.hp.replace(learning_rate=...))` changes one), the environment's parameters,
-    the length of the run that annealing refers to, and the data. Any part may be batched. Seeds side
-    by side, each with a step size of its own:
+    the length of the run that annealing refers to, and the data. Any part may be batched. Seeds
+    side by side, each with a step size of its own:
 
         states = jax.vmap(agent.init, in_axes=(0, None))(jax.random.split(key, 3), ctx)
         step = lambda state, rate: agent.step(
