@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -132,7 +133,10 @@ def run_cells(
     console.print(f"{len(cells)} runs of {shown} {units} -> {folder}")
     workers = Workers(args.workers, args.device, modules(cells), **store.how())
     outcome = execute(store, cells, workers, console, folder)
-    if outcome.finished:
+    if outcome.finished and importlib.util.find_spec("polars") is None:
+        # Machines with GPUs have not always room for it; nothing but tables and reports needs it.
+        console.print(f"no table: polars is missing here; elsewhere: rlsuite report {folder}")
+    elif outcome.finished:
         show([folder], title, console, into=None if args.no_report else folder)
     console.print(describe(outcome, folder))
     return 0 if not outcome.left else 1
