@@ -68,6 +68,7 @@ def test_a_whole_report(tmp_path: Path) -> None:
         "beside-published-scores",
         "performance-profile",
         "probability-of-improvement",
+        "settings",
         "failed-and-nan-seeds",
         "cost",
         "provenance",
