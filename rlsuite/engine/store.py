@@ -177,8 +177,8 @@ class Store:
         self,
         cells: dict[str, Cell],
         commands: list[list[str]],
-        title: str,
-        how: Mapping[str, Any],
+        title: str = "",
+        how: Mapping[str, Any] | None = None,
     ) -> None:
         # What many cells share is written once.
         shared: dict[str, dict[str, Any]] = {"configs": {}, "given": {}}
@@ -191,7 +191,7 @@ class Store:
                 table[name], row[key] = row[key], name
             rows.append(row)
         spec = {"version": VERSION, "title": title, "commands": commands, **shared, "cells": rows}
-        files.write_json(self._spec, {**spec, **how})
+        files.write_json(self._spec, {**spec, **(how or {})})
 
     def how(self) -> dict[str, Any]:
         """How the folder's cells are run: `width`, how many at once by a worker, and whether
