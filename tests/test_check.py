@@ -84,7 +84,7 @@ def as_int(x: Array) -> Array:
 
 def returning(out: Any) -> Point:
     """A point whose step returns `out` of (state, TimeStep)."""
-    env = Point()
+    env: Any = Point()
     step = env.step
     env.step = lambda *args: out(*step(*args))
     return env

@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -112,10 +112,9 @@ class NeedsLevel(Clock):
 
 
 class Fussy(Clock):
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
-
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__()
+        self.metadata = {"render_modes": ["rgb_array"]}
         assert render_mode == "rgb_array", "render_mode must be rgb_array"
 
     def render(self) -> Any:
@@ -167,7 +166,7 @@ class Joints(Clock):
     action_space = spaces.MultiDiscrete([2, 3])
 
 
-KINDS = {kind.__name__: kind for kind in [Clock, *Clock.__subclasses__()]}
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in [Clock, *Clock.__subclasses__()]}
 for _name, _kind in KINDS.items():
     gymnasium.register(f"Odd{_name}-v0", entry_point=_kind)
 
@@ -297,10 +296,10 @@ def test_simulators_are_closed_with_what_holds_them(monkeypatch: pytest.MonkeyPa
 
 
 def test_registering_again_is_seen() -> None:
-    gymnasium.register("OddAgain-v0", entry_point=Clock)
+    gymnasium.register("OddAgain-v0", entry_point=KINDS["Clock"])
     assert registry.env("gym:OddAgain-v0").action.n == 2
     del gymnasium.registry["OddAgain-v0"]
-    gymnasium.register("OddAgain-v0", entry_point=Shifted)
+    gymnasium.register("OddAgain-v0", entry_point=KINDS["Shifted"])
     assert registry.env("gym:OddAgain-v0").action.n == 3
 
 
