@@ -112,9 +112,10 @@ class NeedsLevel(Clock):
 
 
 class Fussy(Clock):
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__()
-        self.metadata = {"render_modes": ["rgb_array"]}
         assert render_mode == "rgb_array", "render_mode must be rgb_array"
 
     def render(self) -> Any:
