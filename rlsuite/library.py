@@ -8,10 +8,11 @@ is imported.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, cast, overload
 
@@ -29,6 +30,7 @@ from rlsuite.errors import UsageError
 from rlsuite.training import (
     Callback,
     Moment,
+    Plan,
     Result,
     Start,
     plan,
@@ -210,17 +212,26 @@ def train(
     loaded = load_dataset(data, agent.env) if isinstance(data, str) else data
     prepared = None if loaded is None else agent.prepare(loaded)
     planned = plan(agent, total_steps, evaluations, logs, start)
+    with _followed(agent, planned, len(chosen), progress, callback) as tell:
+        return run_here(agent, chosen, planned, (episodes, mode), prepared, width, tell)
+
+
+@contextlib.contextmanager
+def _followed(
+    agent: Agent[Any, Any, Any], planned: Plan, seeds: int, progress: bool | None,
+    callback: Callback | None,
+) -> Iterator[Callable[[Moment], bool]]:  # fmt: skip
+    """Show every moment and hand it to the callback, which may stop the seeds it is told of."""
     unit = agent.config.budget_unit.replace("_", " ")
-    each = planned.iterations * planned.per
-    ended: dict[tuple[int, ...], int] = {}
-    with shown(progress, each * len(chosen), unit) as show:
+    taken: dict[tuple[int, ...], int] = {}
+    with shown(progress, planned.iterations * planned.per * seeds, unit) as show:
 
         def tell(moment: Moment) -> bool:
-            ended[moment.seeds] = (moment.step - planned.first_step) * len(moment.seeds)
-            show(moment, sum(ended.values()))
+            taken[moment.seeds] = (moment.step - planned.first_step) * len(moment.seeds)
+            show(moment, sum(taken.values()))
             return callback is not None and callback(moment) is True
 
-        return run_here(agent, chosen, planned, (episodes, mode), prepared, width, tell)
+        yield tell
 
 
 # Of agents that are in no registry: nothing is known of what they need.
@@ -384,9 +395,15 @@ def save(
 
 
 @overload
-def load(path: str | Path, *, env: Environment | None = None) -> Saved: ...
+def load(path: str | Path, *, env: Environment | None = None) -> Saved:
+    """Build the agent from what the file says."""
+
+
 @overload
-def load(path: str | Path, agent: Agent[Any, Any, Any], data: Tree = None) -> PolicyParams: ...
+def load(path: str | Path, agent: Agent[Any, Any, Any], data: Tree = None) -> PolicyParams:
+    """The policy, for an agent that is there."""
+
+
 def load(
     path: str | Path,
     agent: Agent[Any, Any, Any] | None = None,
