@@ -252,8 +252,9 @@ def encoded(space: spaces.Space, env_id: str) -> spaces.Box:
 def encoded_dtype(space: spaces.Space) -> Any:
     """The type of observations that agents see: bytes of images, which networks divide by 255, else
     float32."""
-    image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
-    whole = image and bool((space.low == 0).all() and (space.high == 255).all())
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) < 2:
+        return np.float32
+    whole = bool((space.low == 0).all() and (space.high == 255).all())
     return np.uint8 if whole else np.float32
 
 

@@ -155,11 +155,15 @@ class Config:
     @classmethod
     def missing(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """What runs on disk whose `values` lack settings had for them, as plain values."""
-        plain = {
-            n: list(info.default) if isinstance(info.default, tuple) else info.default
-            for n, info in fields(cls).items()
-        }
+        plain: dict[str, Any] = {}
+        for name, info in fields(cls).items():
+            default: Any = info.default
+            plain[name] = [*default] if isinstance(default, tuple) else default
         return {n: v for n, v in {**plain, **cls.added}.items() if n not in values}
+
+    def signature(self) -> tuple[Any, ...]:
+        """What two configurations share when one compiled program serves both."""
+        return self.static().signature()
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON or TOML; tuples become lists."""
@@ -326,7 +330,7 @@ def check_seeds(seeds: Any) -> list[int]:
     """
     if not isinstance(seeds, Iterable):
         seeds = range(check_seed(seeds, "seeds"))
-    found = [check_seed(seed) for seed in seeds]
+    found = [check_seed(seed) for seed in cast("Iterable[object]", seeds)]
     if not found:
         raise UsageError("seeds must be at least 1")
     seed, times = Counter(found).most_common(1)[0]

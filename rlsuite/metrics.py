@@ -81,11 +81,15 @@ def mean(values: Num[Array, "*shape"], where: Bool[Array, "*shape"] | None = Non
     return Mean(jnp.where(where, values, 0.0).sum(), where.sum(dtype=jnp.float32))
 
 
+def _zeros(leaf: Any) -> Array:
+    return jnp.zeros(leaf.shape, leaf.dtype)
+
+
 def empty(like: Metrics) -> Metrics:
     """The neutral element of `merge` for metrics of the given kinds."""
 
     def blank(metric: Metric) -> Metric:
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metric)
+        zeros: Metric = jax.tree.map(_zeros, metric)
         return zeros if isinstance(zeros, Mean) else zeros._replace(value=_neutral(zeros))
 
     return {name: blank(metric) for name, metric in like.items()}

@@ -1,4 +1,4 @@
-# pyright: strict, reportUnknownMemberType=false
+# pyright: strict, reportUnknownMemberType=false, reportMissingTypeStubs=false
 """Advantages and returns from rollouts that may contain several episodes."""
 
 from __future__ import annotations

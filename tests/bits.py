@@ -225,10 +225,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{number}/{len(chosen)} {case.name}", file=sys.stderr, flush=True)
         found[case.name] = run(case)
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1))
+        options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if not options.compare:
         return 0
-    kept = json.loads(options.compare.read_text())
+    kept = json.loads(options.compare.read_text(encoding="utf-8"))
     before = {name: one for name, one in kept.items() if name.startswith(options.only)}
     lines = list(differences(before, found))
     print("\n".join(lines) or f"{len(before)} runs, every bit the same")

@@ -34,13 +34,13 @@ def installed(folder: Path) -> Iterator[dict[str, str]]:
         "[rlsuite.agents]\ntests = offline_bc.registry:ROWS\n", encoding="utf-8"
     )
     sys.path.insert(0, str(folder))
-    registry._rows.cache_clear()
+    registry._entries.cache_clear()
     paths = os.pathsep.join([str(folder), str(Path(__file__).parent)])
     try:
         yield {**os.environ, "PYTHONPATH": paths}
     finally:
         sys.path.remove(str(folder))
-        registry._rows.cache_clear()
+        registry._entries.cache_clear()
 
 
 def pendulum_like(steps: int = 60, length: int = 20, seed: int = 0) -> Recording:

@@ -41,7 +41,7 @@ def test_the_command_compares_with_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bits, "run", lambda case: made[case.name])
     kept = tmp_path / "kept.json"
     assert bits.main(["--out", str(kept)]) == 0
-    assert json.loads(kept.read_text()) == made
+    assert json.loads(kept.read_text(encoding="utf-8")) == made
     assert bits.main(["--compare", str(kept)]) == 0
     assert "2 runs, every bit the same" in capsys.readouterr().out
     made["bc"] = {"a": "1", "b": "9"}

@@ -50,7 +50,7 @@ def test_what_is_written_from_the_page_passes_pyright(tmp_path: Path) -> None:
     """And mistakes in it do not: names and types of settings are known to the checker."""
     pytest.importorskip("pyright", reason="pyright is in the dev extra")
     shutil.copy(HERE / "contract_page.py", tmp_path)
-    (tmp_path / "mistakes.py").write_text(MISTAKES)
+    (tmp_path / "mistakes.py").write_text(MISTAKES, encoding="utf-8")
     told = checked(tmp_path)
     assert not [d for d in told if d["file"].endswith("contract_page.py")]
     messages = [d["message"] for d in told if d["severity"] == "information"]

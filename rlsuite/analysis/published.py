@@ -10,7 +10,7 @@ import polars as pl
 from rlsuite.analysis import scores, stats, text
 from rlsuite.analysis import series as series_module
 from rlsuite.analysis.frames import Frames
-from rlsuite.analysis.targets import Target
+from rlsuite.analysis.targets import NAMES, Target
 
 # Budgets are rounded to whole rollouts: this share of steps apart is the same place.
 NEAR = 0.05
@@ -81,7 +81,7 @@ def verdict(target: Target, ours: stats.Estimate, metric: str) -> str:
     if where == "unknown":
         said = f"{what} stands beside our {text.score(ours.value)} of {seeds}, without an interval"
     if other := target.kind_beside(metric):
-        said += f"; theirs is {_article(other)}, ours {_article(scores.NAMES[metric].lower())}"
+        said += f"; theirs is {_article(other)}, ours {_article(NAMES[metric].lower())}"
     return said
 
 

@@ -30,7 +30,7 @@ from rlsuite.analysis.heatmap import MOST_FRAMED
 from rlsuite.analysis.html import Section
 from rlsuite.analysis.scores import Samples
 from rlsuite.analysis.style import Look
-from rlsuite.analysis.targets import Target
+from rlsuite.analysis.targets import NAMES, Target
 from rlsuite.engine import files
 
 _MOST_SWEEPS = 12
@@ -70,7 +70,7 @@ class _Page:
     @property
     def name(self) -> str:
         """What scores are: Evaluation return, Training return ..."""
-        return scores.NAMES[self.metric]
+        return NAMES[self.metric]
 
     @property
     def last(self) -> str:
@@ -179,7 +179,7 @@ def _without_scores(page: _Page) -> str:
     """Runs that recorded returns of another kind than those drawn."""
     rows, cells = page.frames.rows.select("cell", "metric"), page.frames.cells
     having = rows.filter(pl.col("metric") == page.metric)
-    others = rows.filter(pl.col("metric").is_in(list(scores.NAMES)))
+    others = rows.filter(pl.col("metric").is_in(list(NAMES)))
     left = cells.join(others, on="cell", how="semi", maintain_order="left")
     left = left.join(having, on="cell", how="anti", maintain_order="left")
     if left.is_empty():
@@ -204,7 +204,7 @@ def _sources(targets: Sequence[Target], metric: str) -> str:
     if unknown:
         said += (
             f" Whether they are training or evaluation returns is not recorded for "
-            f"{', '.join(unknown)}; ours are {scores.NAMES[metric].lower()}s."
+            f"{', '.join(unknown)}; ours are {NAMES[metric].lower()}s."
         )
     return said
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from rlsuite.analysis import html, published, scores, tables, terminal, text
+from rlsuite.analysis import html, published, tables, terminal, text
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.html import Field, Section
 from rlsuite.analysis.scores import Samples
 from rlsuite.analysis.series import UNKNOWN
+from rlsuite.analysis.targets import NORMALISED
 from rlsuite.engine import labels
 
 _MOST_LOST = 500
@@ -89,7 +90,7 @@ def _summary_note(metric: str | None, tail: str) -> str:
         "range. Time is wall time without compilation, and steps/s follow from it. Click a heading "
         "to sort."
     )
-    if metric == scores.NORMALISED:
+    if metric == NORMALISED:
         note = (
             "Scores are returns on the scale where the dataset's references are 0 and 100. " + note
         )

@@ -16,15 +16,10 @@ import polars as pl
 from rlsuite.analysis import text
 from rlsuite.analysis.bootstrap import Floats
 from rlsuite.analysis.frames import Frames
+from rlsuite.analysis.targets import NORMALISED
 
 Samples = dict[str, dict[str, Floats]]
 METRICS = ("eval/return", "train/return")
-NORMALISED = "eval/score"
-NAMES = {
-    NORMALISED: "Normalised score",
-    "eval/return": "Evaluation return",
-    "train/return": "Training return",
-}
 LOST = ("nan", "failed")
 
 

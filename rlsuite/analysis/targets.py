@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlsuite.analysis import scores
 from rlsuite.engine.files import user_text
 from rlsuite.errors import UsageError, nearest
 
 _COLUMNS = ("env", "series", "value", "source")
+# What a score can be of, by the name of its rows. A grid reads its targets before it runs, also
+# where there is no polars: nothing heavy is imported here.
+NORMALISED = "eval/score"
+NAMES = {
+    NORMALISED: "Normalised score",
+    "eval/return": "Evaluation return",
+    "train/return": "Training return",
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Target:
 
     `ours` is the series of ours it is set beside in the table; by default its namesake, or the only
     one on its task. `metric` says what was measured, by the name our rows have for it (see
-    `scores.NAMES`); empty where the publication does not say.
+    `NAMES`); empty where the publication does not say.
     """
 
     env: str
@@ -35,8 +42,8 @@ class Target:
 
     def kind_beside(self, metric: str | None) -> str:
         """What this is a score of, where that is known to be another kind than `metric`."""
-        known = self.metric in scores.NAMES and metric in scores.NAMES
-        return scores.NAMES[self.metric].lower() if known and self.metric != metric else ""
+        known = self.metric in NAMES and metric in NAMES
+        return NAMES[self.metric].lower() if known and self.metric != metric else ""
 
 
 def parse(row: Mapping[str, Any]) -> Target:
@@ -50,8 +57,8 @@ def parse(row: Mapping[str, Any]) -> Target:
         raise UsageError(f"a target lacks {', '.join(missing)}: {dict(row)}")
     step = row.get("step")
     metric = str(row.get("metric") or "")
-    if metric and metric not in scores.NAMES:
-        raise UsageError(f"a target's metric {metric!r} is none: {nearest(metric, scores.NAMES)}")
+    if metric and metric not in NAMES:
+        raise UsageError(f"a target's metric {metric!r} is none: {nearest(metric, NAMES)}")
     return Target(
         env=str(row["env"]),
         series=str(row["series"]),

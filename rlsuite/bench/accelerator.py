@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,59 +66,70 @@ class Found:
 
 def cases(tiny: bool = False) -> dict[str, Case]:
     """All cases by name, the most telling first; `tiny`: the same code in seconds on a CPU."""
-    sizes = {"obs": 17, "action": 6, "rows": 2_000 if tiny else 1_000_000}
-    ppo = {"agent": "ppo", "env": "CartPole-v1", "preset": "purejaxrl", "settings": {}}
-    cnn = {"network": "cnn", "hidden": [128]}
-    minatar = {"env": "Breakout-MinAtar", "preset": "purejaxrl-minatar", "settings": cnn}
-    ring = {"buffer_size": 2_000 if tiny else 100_000, "learning_starts": 1_000}
-    sac = {"agent": "sac", "env": "Pendulum-v1", "settings": ring}
-    cloned = {"agent": "td3-bc", "settings": {"updates": 10}, **sizes}
-    near = {"agent": "prdc", "settings": {"updates": 10}, **sizes}
-    mjx = {"agent": "ppo", "env": "mjx:Hopper-v4", "settings": _hopper(tiny)}
-    bits = [ppo, sac, {**cloned, "rows": 2_000}]
-
-    def training(name: str, order: Row, limit: float, *widths: int, **kinds: Any) -> Case:
-        chosen = [min(width, 2) for width in widths[:2]] if tiny else widths
-        timed = {"seconds": 0.01, "repeats": 1} if tiny else {"seconds": 1.0, "repeats": 3}
-        what = f"{order['agent']} on {order.get('env') or 'a random walk'}"
-        return Case(
-            name, {"kind": "train", "widths": chosen, **timed, **order}, limit, what, **kinds
-        )
-
-    def exact(name: str, deterministic: bool) -> Case:
-        order = {"kind": "exact", "agents": bits, "iterations": 2 if tiny else 8}
-        what = "a seed's bits, repeated and beside others"
-        width = {"width": 3 if tiny else 16}
-        return Case(name, {**order, **width}, 75, what, deterministic=deterministic)
-
-    def whole(name: str, width: int, steps: int, killed: bool = False) -> Case:
-        size = {"width": 2 if tiny else width, "total_steps": 4_096 if tiny else steps}
-        what = "killed and gone on" if killed else "first step to files on disk"
-        order = {"kind": "whole", **ppo, **size}
-        return Case(name, order, 90, what, deterministic=killed, killed=killed)
-
+    do = _orders(tiny)
     listed = [
         Case("ceilings", {"kind": "ceilings", "size": 256 if tiny else 8192}, 40, "the device"),
-        training("ppo", ppo, 110, 1, 16, 256, 2048, 8192),
-        exact("bits", False),
-        exact("bits-deterministic", True),
-        whole("resume", 16, 250_000, killed=True),
-        training("ppo-core", ppo, 60, 1, device="cpu"),
-        training("td3-bc", cloned, 60, 1, 32),
-        training("prdc", near, 80, 1, 32),
-        training("minatar", {"agent": "ppo", **minatar}, 80, 64, 256),
-        training("sac", sac, 60, 1, 256),
-        whole("whole-256", 256, 500_000),
-        whole("whole-2048", 2048, 500_000),
-        training("mjx", mjx, 150, 1),
+        _training("ppo", do["ppo"], 110, (1, 16, 256, 2048, 8192), tiny),
+        _exact("bits", do, False, tiny),
+        _exact("bits-deterministic", do, True, tiny),
+        _whole("resume", do["ppo"], (16, 250_000), tiny, killed=True),
+        _training("ppo-core", do["ppo"], 60, (1,), tiny, device="cpu"),
+        _training("td3-bc", do["td3-bc"], 60, (1, 32), tiny),
+        _training("prdc", do["prdc"], 80, (1, 32), tiny),
+        _training("minatar", do["minatar"], 80, (64, 256), tiny),
+        _training("sac", do["sac"], 60, (1, 256), tiny),
+        _whole("whole-256", do["ppo"], (256, 500_000), tiny),
+        _whole("whole-2048", do["ppo"], (2048, 500_000), tiny),
+        _training("mjx", do["mjx"], 150, (1,), tiny),
     ]
     return {case.name: case for case in listed}
 
 
-def _hopper(tiny: bool) -> Row:
-    if tiny:
-        return {"num_envs": 2, "num_steps": 2, "minibatches": 1, "epochs": 1}
-    return {"num_envs": 2048, "num_steps": 16, "minibatches": 32, "epochs": 4}
+def _orders(tiny: bool) -> dict[str, Row]:
+    """Agents, where they learn, and with which settings."""
+    sizes = {"obs": 17, "action": 6, "rows": 2_000 if tiny else 1_000_000}
+    ring = {"buffer_size": 2_000 if tiny else 100_000, "learning_starts": 1_000}
+    rollout = {"num_envs": 2048, "num_steps": 16, "minibatches": 32, "epochs": 4}
+    short = {"num_envs": 2, "num_steps": 2, "minibatches": 1, "epochs": 1}
+    cnn = {"network": "cnn", "hidden": [128]}
+    return {
+        "ppo": {"agent": "ppo", "env": "CartPole-v1", "preset": "purejaxrl", "settings": {}},
+        "minatar": {
+            "agent": "ppo", "env": "Breakout-MinAtar", "preset": "purejaxrl-minatar",
+            "settings": cnn,
+        },
+        "sac": {"agent": "sac", "env": "Pendulum-v1", "settings": ring},
+        "td3-bc": {"agent": "td3-bc", "settings": {"updates": 10}, **sizes},
+        "prdc": {"agent": "prdc", "settings": {"updates": 10}, **sizes},
+        "mjx": {"agent": "ppo", "env": "mjx:Hopper-v4", "settings": short if tiny else rollout},
+    }  # fmt: skip
+
+
+def _training(
+    name: str, order: Row, limit: float, widths: tuple[int, ...], tiny: bool, **kinds: Any
+) -> Case:
+    """Steps a second at ascending widths."""
+    chosen = [min(width, 2) for width in widths[:2]] if tiny else widths
+    timed = {"seconds": 0.01, "repeats": 1} if tiny else {"seconds": 1.0, "repeats": 3}
+    what = f"{order['agent']} on {order.get('env') or 'a random walk'}"
+    return Case(name, {"kind": "train", "widths": chosen, **timed, **order}, limit, what, **kinds)
+
+
+def _exact(name: str, do: Mapping[str, Row], deterministic: bool, tiny: bool) -> Case:
+    """A seed again, and beside other seeds."""
+    agents = [do["ppo"], do["sac"], {**do["td3-bc"], "rows": 2_000}]
+    size = {"width": 3, "iterations": 2} if tiny else {"width": 16, "iterations": 8}
+    what = "a seed's bits, repeated and beside others"
+    order = {"kind": "exact", "agents": agents, **size}
+    return Case(name, order, 75, what, deterministic=deterministic)
+
+
+def _whole(name: str, agent: Row, size: tuple[int, int], tiny: bool, killed: bool = False) -> Case:
+    """So many runs of so many steps, to the files that they leave."""
+    width, steps = (2, 4_096) if tiny else size
+    what = "killed and gone on" if killed else "first step to files on disk"
+    order = {"kind": "whole", **agent, "width": width, "total_steps": steps}
+    return Case(name, order, 90, what, deterministic=killed, killed=killed)
 
 
 def chosen(names: str, tiny: bool) -> list[Case]:

@@ -85,11 +85,15 @@ def build_parser() -> Parser:
     physics = parser.add_argument_group("bench physics", "also --envs and --rival-python")
     physics.add_argument("--copies", default="16,256", help="environments a process [16,256]")
     physics.add_argument("--steps", type=whole, default=20_480, help="a measurement [20480]")
+    _add_accelerator(parser)
+    return parser
+
+
+def _add_accelerator(parser: Parser) -> None:
     accelerator = parser.add_argument_group("bench accelerator")
     accelerator.add_argument("--cases", default="", help="comma-separated; default all")
     accelerator.add_argument("--tiny", action="store_true", help="toy sizes, also on a CPU")
     accelerator.add_argument("--seconds", type=whole, default=480, help="for all of it [480]")
-    return parser
 
 
 def main(argv: Sequence[str]) -> int:

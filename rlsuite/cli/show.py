@@ -163,7 +163,9 @@ def equations(module: str) -> Iterator[tuple[str, str]]:
     equation: (name, docstring). The files are read, not imported: nothing heavy is loaded."""
     files = sorted(resources.files(module).iterdir(), key=lambda file: file.name)
     own = [file for file in files if file.name.endswith(".py") and file.name != "config.py"]
-    trees = [(file.name.removesuffix(".py"), ast.parse(file.read_text("utf-8"))) for file in own]
+    trees = [
+        (file.name.removesuffix(".py"), ast.parse(file.read_text(encoding="utf-8"))) for file in own
+    ]
     imported = {
         node.module: None
         for _, tree in trees
@@ -174,7 +176,7 @@ def equations(module: str) -> Iterator[tuple[str, str]]:
         if name.startswith("rlsuite.") and not name.startswith(f"{module}."):
             spec = importlib.util.find_spec(name)
             if spec is not None and spec.origin is not None:
-                text = Path(spec.origin).read_text("utf-8")
+                text = Path(spec.origin).read_text(encoding="utf-8")
                 trees.append((name.rpartition(".")[2], ast.parse(text)))
     for name, tree in trees:
         for node in tree.body:

@@ -296,8 +296,8 @@ class Channel:
     def __init__(self) -> None:
         self.pipe: int | None = None
 
-    def open(self) -> None:
-        """Take the pipe that the parent has left open; no process started from here inherits it."""
+    def take(self) -> None:
+        """The pipe that the parent has left open; no process started from here inherits it."""
         number = os.environ.pop(EVENTS, "")
         if number:
             self.pipe = int(number)
@@ -346,7 +346,7 @@ class Text(io.RawIOBase):
 def main(argv: list[str]) -> int:
     """`python -m rlsuite.engine.worker SLOT SLOTS WIDTH [MODULE ...]`, the folder on stdin."""
     slot, slots, width, *modules = argv
-    CHANNEL.open()
+    CHANNEL.take()
     text = io.TextIOWrapper(Text(), "utf-8", "replace", line_buffering=True)  # pyright: ignore
     sys.stdout = text
     if CHANNEL.pipe is not None:

@@ -81,8 +81,8 @@ def lay_out(figure: Figure, folder: Path, name: str) -> Path:
     """In place of `style.save`, which takes longer: everything is where it will be printed."""
     figure.draw_without_rendering()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.png").write_text(name)
-    (folder / f"{name}.svg").write_text(f"<svg>{name}</svg>")
+    (folder / f"{name}.png").write_text(name, encoding="utf-8")
+    (folder / f"{name}.svg").write_text(f"<svg>{name}</svg>", encoding="utf-8")
     return folder / f"{name}.svg"
 
 
@@ -121,7 +121,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Drawn, str]:
         ]
         for prefix, store, given in stores:
             path = report.write(store, tmp_path_factory.mktemp(prefix), prefix, given)
-            text = text or path.read_text()
+            text = text or path.read_text(encoding="utf-8")
     return found, text
 
 
@@ -415,7 +415,7 @@ def test_metrics_of_agents_to_come_are_drawn_too() -> None:
 @pytest.mark.usefixtures("quick")
 def test_training_returns_alone_are_no_section(tmp_path: Path) -> None:
     store = frames([cell("a")], rows("a", [1.0]) + rows("a", [2.0], metric="train/return"))
-    assert "During training" not in report.write(store, tmp_path, "t").read_text()
+    assert "During training" not in report.write(store, tmp_path, "t").read_text(encoding="utf-8")
 
 
 def test_files_of_tasks_have_names_of_their_own() -> None:
@@ -496,10 +496,10 @@ def test_a_verdict_says_when_kinds_of_return_differ_and_when_there_is_no_interva
 def test_what_is_not_known_of_a_published_score_is_said(tmp_path: Path) -> None:
     store = frames([cell("a"), cell("b", seed=1)], rows("a", [1.0]) + rows("b", [2.0]))
     silent = Target("CartPole-v1", "ppo", 1.5, "x")
-    page = report.write(store, tmp_path, "t", [silent]).read_text()
+    page = report.write(store, tmp_path, "t", [silent]).read_text(encoding="utf-8")
     verdict = "ppo's 1.50 lies inside our interval [1.00, 2.00] of 2 seeds"
     assert verdict.replace("'", "&#x27;") in page
-    assert verdict in (tmp_path / "published.csv").read_text()
+    assert verdict in (tmp_path / "published.csv").read_text(encoding="utf-8")
     assert "It is not recorded whether these are training or evaluation returns: ppo" in page
 
 
@@ -507,7 +507,7 @@ def test_what_is_not_known_of_a_published_score_is_said(tmp_path: Path) -> None:
 def test_training_returns_are_not_drawn_beside_evaluations(tmp_path: Path) -> None:
     cells = [cell("a"), cell("b", series="no evaluations")]
     lines = rows("a", [1.0, 2.0]) + rows("b", [3.0, 4.0], metric="train/return")
-    page = report.write(frames(cells, lines), tmp_path, "t").read_text()
+    page = report.write(frames(cells, lines), tmp_path, "t").read_text(encoding="utf-8")
     assert "Not drawn, since no evaluation return was recorded" in page
     assert "set beside it: no evaluations (1 run)" in page
 
@@ -558,14 +558,14 @@ def test_a_figure_that_is_no_longer_drawn_goes_and_a_users_file_stays(tmp_path: 
     report.write(one_setting([1, 2]), tmp_path, "t")
     folder = tmp_path / "figures"
     assert {"sensitivity_0.png", "sensitivity_0.svg"} <= drawn_files(tmp_path)
-    (folder / "sensitivity_9.svg").write_text("<svg>mine</svg>")
-    (folder / "notes.txt").write_text("mine")
+    (folder / "sensitivity_9.svg").write_text("<svg>mine</svg>", encoding="utf-8")
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
     for kind in ("svg", "png"):
         shutil.copy(folder / f"sensitivity_0.{kind}", folder / f"for_the_paper.{kind}")
         shutil.copy(folder / f"final.{kind}", folder / f"sweep_0.{kind}")
     # Edited, hence theirs.
-    edited = (folder / "profile.svg").read_text().replace("#0072b2", "#ff0000")
-    (folder / "profile.svg").write_text(edited)
+    edited = (folder / "profile.svg").read_text(encoding="utf-8").replace("#0072b2", "#ff0000")
+    (folder / "profile.svg").write_text(edited, encoding="utf-8")
     plain = frames([cell("a")], rows("a", [1.0, 2.0]))
     report.write(plain, tmp_path, "t")
     assert drawn_files(tmp_path) == {
@@ -604,7 +604,7 @@ def test_a_table_without_successor_goes_if_it_is_ours(own: bool, tmp_path: Path)
     report.write(store, tmp_path, "t", [Target("CartPole-v1", "ppo", 1.5, "x")])
     path = tmp_path / "published.csv"
     if not own:
-        path.write_text("env,series,value,source\n")
+        path.write_text("env,series,value,source\n", encoding="utf-8")
     report.write(store, tmp_path, "t")
     assert path.exists() == (not own)
 

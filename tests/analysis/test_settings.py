@@ -51,7 +51,7 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
     monkeypatch.setattr(launch, "Workers", lambda *_: None)
 
     def run(text: str, *options: str) -> Path:
-        (tmp_path / "study.toml").write_text(text)
+        (tmp_path / "study.toml").write_text(text, encoding="utf-8")
         asked = ["grid", str(tmp_path / "study.toml"), "--out", str(tmp_path / "run")]
         assert command_line([*asked, *options]) == 0
         return tmp_path / "run"
@@ -61,7 +61,7 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
 
 def titled(folder: Path) -> str:
     """The heading of a folder's page."""
-    found = re.search("<h1>(.*)</h1>", (folder / "report.html").read_text())
+    found = re.search("<h1>(.*)</h1>", (folder / "report.html").read_text(encoding="utf-8"))
     assert found is not None
     return found[1]
 
@@ -89,7 +89,7 @@ def test_settings_and_their_origin_are_kept(grid: Callable[..., Path]) -> None:
     assert apart["series"].to_list() == [
         ["ppo, purejaxrl, learning rate 0.001"], ["ppo, purejaxrl, learning rate 0.01"],
     ]  # fmt: skip
-    page = (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text(encoding="utf-8")
     assert '<section id="settings">' in page
     assert "<td>gae lambda</td><td>0.9</td><td>flag</td>" in page
 
@@ -100,16 +100,16 @@ def test_settings_and_their_origin_are_kept(grid: Callable[..., Path]) -> None:
 
 def test_the_grid_file_lies_beside_its_runs(grid: Callable[..., Path], tmp_path: Path) -> None:
     folder = grid(GRID)
-    assert (folder / "grid.toml").read_text() == GRID
+    assert (folder / "grid.toml").read_text(encoding="utf-8") == GRID
     other = GRID.replace("0.98", "0.97")
     for text in (GRID, other, other):
         grid(text)
-    assert (folder / "grid_2.toml").read_text() == other
+    assert (folder / "grid_2.toml").read_text(encoding="utf-8") == other
     assert not (folder / "grid_3.toml").exists()
     kept = tmp_path / "kept"
     assert command_line(["report", str(folder), "--into", str(kept), "--tables"]) == 0
-    assert (kept / "grid.toml").read_text() == GRID
-    assert (kept / "grid_2.toml").read_text() == other
+    assert (kept / "grid.toml").read_text(encoding="utf-8") == GRID
+    assert (kept / "grid_2.toml").read_text(encoding="utf-8") == other
 
 
 def test_a_title_stays(grid: Callable[..., Path], tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_figures_whose_rows_are_gone_are_told_apart(
 ) -> None:
     assert command_line(["report", str(tmp_path)]) == 2
     assert "rows that are gone" not in capsys.readouterr().err
-    (tmp_path / "report.html").write_text("figures")
+    (tmp_path / "report.html").write_text("figures", encoding="utf-8")
     assert command_line(["report", str(tmp_path)]) == 2
     assert "drawn from rows that are gone, run it again" in capsys.readouterr().err
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,37 @@ def test_a_place_where_nobody_can_write(tmp_path: Path, capsys: pytest.CaptureFi
     error = capsys.readouterr().err
     assert "/proc/rlsuite" in error
     assert error.count("\n") == 1
+
+
+GRID = """
+[[run]]
+agent = "ppo"
+env = "CartPole-v1"
+seeds = 1
+total_steps = 512
+evaluations = 1
+episodes = 1
+logs = 1
+[run.set]
+num_envs = 2
+num_steps = 16
+hidden = [4]
+"""
+
+
+def test_a_grid_with_published_numbers_runs_where_there_is_no_polars(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
+    published = "env,series,value,source\nCartPole-v1,somebody's,500,a paper\n"
+    (tmp_path / "targets.csv").write_text(published, encoding="utf-8")
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['polars', 'matplotlib'])\n"
+        "from rlsuite.cli.main import main\n"
+        "sys.exit(main(['grid', 'grid.toml', '--workers', '1', '--out', 'run']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no table: polars is missing here; elsewhere: rlsuite report" in done.stdout
+    assert len(list((tmp_path / "run" / "cells").glob("*.done"))) == 1
+    assert (tmp_path / "run" / "targets.csv").exists()

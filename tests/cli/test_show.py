@@ -48,7 +48,7 @@ def plugged(tmp_path_factory: Any) -> Path:
     folder = tmp_path_factory.mktemp("plug")
     for name, text in PLUG.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 

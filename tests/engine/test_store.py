@@ -73,7 +73,7 @@ def test_how_cells_are_run_is_kept_until_another_command_says_otherwise(tmp_path
         ({"width": None, "deterministic": True}, {"width": 4, "deterministic": True}),
         ({"width": 2, "deterministic": None}, {"width": 2, "deterministic": True}),
     ):
-        store.prepare(tiny_cells(), ["x"], how)
+        store.prepare(tiny_cells(), ["x"], how=how)
         assert store.how() == kept
     # As folders were written before.
     spec = json.loads((store.folder / "spec.json").read_text(encoding="utf-8"))

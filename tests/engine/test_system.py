@@ -157,7 +157,7 @@ gymnasium.register("Whole-v0", entry_point=Whole, max_episode_steps=20)
 @pytest.mark.parametrize("env_id", ["gym:robot:Robot-v0", "gym:robot:Whole-v0"])
 def test_a_users_environment_and_shell(tmp_path: Path, cache: dict[str, str], env_id: str) -> None:
     """It prints what looks like an event, it raises; GPUs are masked and 64 bits are on."""
-    (tmp_path / "robot.py").write_text(ROBOT)
+    (tmp_path / "robot.py").write_text(ROBOT, encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     shell = {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "JAX_ENABLE_X64": "1"}
     out = tmp_path / "run"
@@ -180,7 +180,7 @@ def test_a_users_environment_and_shell(tmp_path: Path, cache: dict[str, str], en
     said, _, whole = line.removesuffix(")").partition(" (the whole text: ")
     where = f"ppo on {env_id}, seed 0 failed in the environment {env_id}"
     assert said == f"{where}: ValueError: joint 3 broke"
-    assert "robot.py" in Path(whole).read_text()
+    assert "robot.py" in Path(whole).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -101,7 +101,8 @@ class Goal(gymnasium.Env):
 
 
 def test_observations_with_a_goal_are_joined_as_minaris_are() -> None:
-    gymnasium.register("Goal-v0", entry_point=Goal, max_episode_steps=2)
+    make: Any = Goal
+    gymnasium.register("Goal-v0", entry_point=make, max_episode_steps=2)
     try:
         env = gym_adapter.make("gym:Goal-v0")
         assert registry.env("gym:Goal-v0").observation.shape == (4,)

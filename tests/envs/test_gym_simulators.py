@@ -313,7 +313,7 @@ gymnasium.register("{name}-v0", entry_point=type(gymnasium.make("CartPole-v1").u
 def test_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "oddly_here.py").write_text(MODULE.format(name="OddlyHere"))
+    (tmp_path / "oddly_here.py").write_text(MODULE.format(name="OddlyHere"), encoding="utf-8")
     assert registry.env("gym:oddly_here:OddlyHere-v0").action.n == 2
 
 
@@ -332,7 +332,7 @@ def test_a_module_that_does_not_do(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     if text is not None:
-        (tmp_path / f"oddly_{name}.py").write_text(text)
+        (tmp_path / f"oddly_{name}.py").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         registry.env(f"gym:oddly_{name}:Odd{name}-v0")
     assert said.format(n=name, here=tmp_path) in str(caught.value)
