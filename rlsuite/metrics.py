@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Num
 
 # Not None, which may stand in a tree of axes or of shapes.
@@ -147,11 +148,27 @@ def _reduce(metric: Metric) -> Metric:
 
 def to_host(metrics: Metrics) -> dict[str, float]:
     """Plain numbers for a row; what was not measured is left out."""
-    out: dict[str, float] = {}
-    for name, metric in jax.device_get(metrics).items():
-        if isinstance(metric, Mean):
-            if metric.count > 0:
-                out[name] = float(metric.sum / metric.count)
-        elif metric.given:
-            out[name] = float(metric.value)
+    host: Metrics = jax.device_get(metrics)
+    return _taken_apart({name: jax.tree.map(_one_row, m) for name, m in host.items()})[0]
+
+
+def rows_to_host(stacked: Metrics) -> list[dict[str, float]]:
+    """`to_host` of each row of metrics with a leading axis, whose rows are taken apart together."""
+    return _taken_apart(jax.device_get(stacked))
+
+
+def _one_row(leaf: Any) -> np.ndarray:
+    return np.asarray(leaf)[None]
+
+
+def _taken_apart(host: Metrics) -> list[dict[str, float]]:
+    count = max((len(metric[0]) for metric in host.values()), default=1)
+    out: list[dict[str, float]] = [{} for _ in range(count)]
+    for name, metric in host.items():
+        given = np.asarray(metric.count > 0 if isinstance(metric, Mean) else metric.given)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value = metric.sum / metric.count if isinstance(metric, Mean) else metric.value
+        numbers: list[float] = np.asarray(value).tolist()
+        for row in np.flatnonzero(given).tolist():
+            out[row][name] = numbers[row]
     return out

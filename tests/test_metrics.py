@@ -104,3 +104,14 @@ def test_merging_inside_a_scan_under_vmap():
     rows = [metrics.to_host(jax.tree.map(lambda x, i=i: x[i], out)) for i in range(2)]
     np.testing.assert_allclose([row["a"] for row in rows], values.mean(1))
     np.testing.assert_allclose([row["hi"] for row in rows], values.max(1))
+
+
+def test_rows_are_taken_apart_together_as_one_by_one():
+    stacked = {
+        "a": Mean(jnp.array([1.0, 2.0, math.nan]), jnp.array([3.0, 0.0, 1.0])),
+        "b": Last(jnp.array([4.0, math.inf, 6.0]), jnp.array([True, True, False])),
+    }
+    rows = metrics.rows_to_host(stacked)
+    alone = [metrics.to_host(jax.tree.map(lambda x, i=i: x[i], stacked)) for i in range(3)]
+    assert repr(rows) == repr(alone)
+    assert [sorted(row) for row in rows] == [["a", "b"], ["b"], ["a"]]

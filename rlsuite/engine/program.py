@@ -35,15 +35,24 @@ CONTEXT_AXES = Context(hp=0, env_params=0, horizon=0, data=None)  # pyright: ign
 def context(agent: Agent, config: Config, iterations: int, data: Any = None) -> Context:
     """What a run is given: its traced settings as scalar arrays, and the default environment."""
     # Explicit dtypes: a weakly typed scalar is another signature to jit than a strong one.
-    kinds = {int: jnp.int32, float: jnp.float32}
-    hp = {name: jnp.asarray(v, kinds[type(v)]) for name, v in config.hyper().items()}
+    kinds = {int: np.int32, float: np.float32}
+    # Together: thousands of runs side by side have a context each.
+    hp, horizon = jax.device_put((
+        {name: np.asarray(v, kinds[type(v)]) for name, v in config.hyper().items()},
+        np.asarray(iterations, np.int32),
+    ))  # fmt: skip
     params = jax.tree.map(jnp.asarray, agent.env.default_params)
-    return Context(Hyper(hp), params, jnp.int32(iterations), data)
+    return Context(Hyper(hp), params, horizon, data)
 
 
-def evaluation_key(seed: int, iteration: int) -> PRNGKeyArray:
+def evaluation_key(seed: int | Int[Array, ""], iteration: int | Int[Array, ""]) -> PRNGKeyArray:
     """The evaluation stream of a run, after so many iterations."""
     return keys.stream(keys.root(seed), keys.Purpose.EVALUATE, iteration)
+
+
+# Of many runs at once: key by key they would take as long as what is done with them.
+roots = jax.jit(jax.vmap(keys.root))
+evaluation_keys = jax.jit(jax.vmap(evaluation_key, in_axes=(0, None)))
 
 
 class Program:
@@ -131,6 +140,19 @@ class Program:
             return Context(hp, env_params, horizon, rows[0].data)
         padded = [*rows, *[rows[-1]] * (self.width - len(rows))]
         return jax.tree.map(_stacked, *padded)
+
+    def roots(self, seeds: Sequence[int]) -> Key[Array, "*width"]:
+        """The runs' root keys, for `init`."""
+        return keys.root(seeds[0]) if self.width == 1 else roots(self._padded(seeds))
+
+    def evaluation_keys(self, seeds: Sequence[int], iteration: int) -> Key[Array, "*width"]:
+        """The runs' keys for `evaluate`, after so many iterations."""
+        if self.width == 1:
+            return evaluation_key(seeds[0], iteration)
+        return evaluation_keys(self._padded(seeds), np.int32(iteration))
+
+    def _padded(self, seeds: Sequence[int]) -> Int[np.ndarray, " width"]:
+        return np.asarray([*seeds, *[seeds[-1]] * (self.width - len(seeds))], np.int32)
 
     def row(self, tree: Any, index: int) -> Any:
         """One run's part of what the functions return."""

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from rlsuite import keys, metrics
+from rlsuite import metrics
 from rlsuite.engine import files, tree
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.program import Program, context, evaluation_key
+from rlsuite.engine.program import Program, context
 from rlsuite.engine.store import Store, unpack_rows
 from rlsuite.engine.track import Track, completed
 from rlsuite.errors import UsageError
@@ -132,7 +132,7 @@ class Runner:
     # --- starting -------------------------------------------------------------------------------
 
     def _begin(self) -> Position:
-        roots = self.program.stack([keys.root(track.cell.seed) for track in self.tracks])
+        roots = self.program.roots([track.cell.seed for track in self.tracks])
         at = Position(*self.program.init(roots, self.ctx), 0)
         self._evaluate_if_due(at)
         self._end_nan(at)
@@ -207,9 +207,10 @@ class Runner:
 
     def _boundary(self, at: Position) -> Position:
         if at.iteration in self.logs:
-            host = jax.device_get(at.running)
+            wide = self.program.width > 1
+            rows = metrics.rows_to_host(at.running) if wide else [metrics.to_host(at.running)]
             for i, track in self.running:
-                track.log(at.iteration, metrics.to_host(self.program.row(host, i)))
+                track.log(at.iteration, rows[i])
             at = at._replace(running=metrics.empty(at.running))
         self._evaluate_if_due(at)
         self._end_nan(at)
@@ -223,10 +224,10 @@ class Runner:
     def _evaluate_if_due(self, at: Position) -> None:
         if at.iteration not in self.evals:
             return
-        chosen = [evaluation_key(track.cell.seed, at.iteration) for track in self.tracks]
-        stacked = self.program.stack(chosen)
+        seeds = [track.cell.seed for track in self.tracks]
+        chosen = self.program.evaluation_keys(seeds, at.iteration)
         _, out, spent = self._timed(
-            lambda: (None, self.program.evaluate(at.state, stacked, self.ctx))
+            lambda: (None, self.program.evaluate(at.state, chosen, self.ctx))
         )
         host = jax.device_get(out)
         for i, track in self.running:

@@ -15,7 +15,7 @@ from tiny import same_bits, tiny_cells
 from rlsuite import keys, metrics
 from rlsuite.engine import files, tree
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.program import Program, context
+from rlsuite.engine.program import Program, context, evaluation_key
 from rlsuite.engine.runner import Damaged, Runner, Stopped, boundaries
 from rlsuite.engine.store import Store
 from rlsuite.engine.track import completed
@@ -207,6 +207,17 @@ def test_at_equal_width_a_seed_does_not_feel_its_companions(wide: Program, tmp_p
     assert same_bits(found["full"][0], found["padded"][0])
     assert same_bits(found["full"][0], found["other"][0])
     assert wide.traces == {"init": 1, "chunk": 1, "evaluate": 1}
+
+
+def test_keys_of_many_runs_are_those_of_each(wide: Program) -> None:
+    seeds = [7, 0, 2**31 - 1][: wide.width]
+    padded = [*seeds, *[seeds[-1]] * (wide.width - len(seeds))]
+    for made, one in (
+        (wide.roots(seeds), keys.root),
+        (wide.evaluation_keys(seeds, 5), lambda seed: evaluation_key(seed, 5)),
+    ):
+        expected = [np.asarray(jax.random.key_data(one(seed))) for seed in padded]
+        np.testing.assert_array_equal(jax.random.key_data(made), expected)
 
 
 def test_going_on_at_another_width_is_refused(program: Program, tmp_path: Path) -> None:
