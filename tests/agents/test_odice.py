@@ -13,9 +13,10 @@ from cloning_tools import batch_of, flat, number, pieces, setup
 from off_policy_tools import assert_equal
 
 from rlsuite import mlp, registry
-from rlsuite.agents.offline.odice import gradients, learning
-from rlsuite.agents.offline.odice.divergences import DIVERGENCES
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.cores.off_policy import Minibatch
+from rlsuite.agents.offline.odice import agent as odice
+from rlsuite.agents.offline.odice import gradients
+from rlsuite.agents.offline.odice.gradients import DIVERGENCES
 
 KEY = jax.random.key(0)
 PEARSON = DIVERGENCES["pearson"]
@@ -54,7 +55,7 @@ def scene(norm: bool = True, twin: bool = True) -> Any:
     return net.apply, net.init(KEY), net.init(jax.random.key(1)), batch_of(32)
 
 
-def losses(value: Any, target: Any, batch: Batch, lam: float, eta: float) -> Any:
+def losses(value: Any, target: Any, batch: Minibatch, lam: float, eta: float) -> Any:
     """The three parts, each a function of the parameters."""
     low, low_next = value(target, batch.obs).min(0), value(target, batch.next_obs).min(0)
 
@@ -159,7 +160,7 @@ def table(params: Any, obs: Any) -> Any:
     return params[obs[..., 0].astype(int)][None]
 
 
-def settle(batch: Batch, states: int, lam: Any, steps: int = 3000) -> Any:
+def settle(batch: Minibatch, states: int, lam: Any, steps: int = 3000) -> Any:
     """Where semi-gradient descent rests, its own values as target."""
 
     def body(v: Any, _: Any) -> Any:
@@ -169,11 +170,11 @@ def settle(batch: Batch, states: int, lam: Any, steps: int = 3000) -> Any:
     return jax.lax.scan(body, jnp.zeros(states), None, steps)[0]
 
 
-def one_step(rewards: list[float]) -> Batch:
+def one_step(rewards: list[float]) -> Minibatch:
     """Rows of one state whose world ends."""
     n = len(rewards)
     zeros = jnp.zeros((n, 1))
-    return Batch(zeros, zeros, jnp.array(rewards), jnp.zeros(n), zeros)
+    return Minibatch(zeros, zeros, jnp.array(rewards), jnp.zeros(n), zeros)
 
 
 def test_the_value_of_a_bandit_in_closed_form():
@@ -203,7 +204,7 @@ def test_a_chain_adds_up_what_a_bandit_earns(lam):
     n, gamma, r = 5, 0.9, 2.0
     place = jnp.arange(n, dtype=jnp.float32)[:, None]
     discount = jnp.where(jnp.arange(n) == n - 1, 0.0, gamma)
-    chain = Batch(place, place, jnp.full(n, r), discount, jnp.minimum(place + 1, n - 1))
+    chain = Minibatch(place, place, jnp.full(n, r), discount, jnp.minimum(place + 1, n - 1))
     v = jax.jit(lambda: settle(chain, n, lam))()
     left = np.arange(n, 0, -1)
     expected = (r + 4 - 2 / lam) * (1 - gamma**left) / (1 - gamma)
@@ -220,7 +221,7 @@ def test_weights_are_bounded(weight, expected):
     agent, ctx = setup("odice", weight=weight, max_weight=4.0)
     y = jnp.array([[-3.0, -1.0, 1.0, 99.0]])
     np.testing.assert_allclose(
-        learning.cloning_weight(agent.config.static(), y, ctx), expected, rtol=1e-6
+        odice.cloning_weight(agent.config.static(), y, ctx), expected, rtol=1e-6
     )
 
 

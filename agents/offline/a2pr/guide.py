@@ -1,7 +1,9 @@
-"""What pulls A2PR's actor: V, a VAE of good actions, and the choice between two targets."""
+"""What guides A2PR's actor: V, a VAE of good actions, and the choice between two targets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import chex
@@ -11,12 +13,64 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, optim
-from rlsuite.agents.offline.a2pr.vae import Vae, divergence
-from rlsuite.agents.online.dpg.pull import Scene, normalized
+from rlsuite import metrics, mlp, optim
+from rlsuite.agents.cores.dpg import Report, Scene, normalized
 from rlsuite.metrics import Metrics
 from rlsuite.mlp import Net
 from rlsuite.types import Context
+
+# The authors' bounds of ln sigma; within them exp does not overflow.
+LOG_STD = (-4.0, 15.0)
+
+
+class Reconstruction(NamedTuple):
+    """An action encoded and decoded.
+
+    Attributes:
+      action: [b, d] in [-1, 1].
+      mean, log_std: [b, z], of the latent's normal distribution.
+    """
+
+    action: Float[Array, "b d"]
+    mean: Float[Array, "b z"]
+    log_std: Float[Array, "b z"]
+
+
+@dataclass(frozen=True)
+class Vae:
+    """init: key -> params; apply: (params, obs[b, ...], action[b, d], key) -> Reconstruction."""
+
+    init: Callable[[PRNGKeyArray], PyTree]
+    apply: Callable[[PyTree, Array, Array, PRNGKeyArray], Reconstruction]
+
+
+def vae(shape: mlp.Shape, obs_shape: tuple[int, ...], action_size: int, latent: int) -> Vae:
+    """q(z | s, a) = N(mu, sigma) and a' = tanh(f(s, z)), z = mu + sigma N(0, I).
+
+    Args:
+      shape: of encoder and decoder.
+      obs_shape, action_size: of what is encoded.
+      latent: entries of z.
+    """
+    encoder = mlp.critic(shape, obs_shape, action_size, out=2 * latent)
+    decoder = mlp.critic(shape, obs_shape, latent, out=action_size)
+
+    def init(key: PRNGKeyArray) -> PyTree:
+        encoder_key, decoder_key = jax.random.split(key)
+        return {"encoder": encoder.init(encoder_key), "decoder": decoder.init(decoder_key)}
+
+    def apply(params: PyTree, obs: Array, action: Array, key: PRNGKeyArray) -> Reconstruction:
+        mean, log_std = jnp.split(encoder.apply(params["encoder"], obs, action), 2, -1)
+        log_std = jnp.clip(log_std, *LOG_STD)
+        z = mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape)
+        return Reconstruction(jnp.tanh(decoder.apply(params["decoder"], obs, z)), mean, log_std)
+
+    return Vae(init, apply)
+
+
+def divergence(mean: Float[Array, "*s"], log_std: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """KL(N(mean, exp(log_std)) || N(0, 1)), entry by entry."""
+    return 0.5 * (jnp.square(mean) + jnp.exp(2 * log_std) - 1 - 2 * log_std)
 
 
 class Guide(struct.PyTreeNode):
@@ -105,7 +159,7 @@ def vae_step(
     good = x.q1(obs, action) > state.v + ctx.hp.advantage_threshold
     learned = good if parts.select else jnp.ones_like(good)
 
-    def objective(vae: PyTree) -> tuple[Float[Array, ""], Metrics]:
+    def objective(vae: PyTree) -> Report:
         made = parts.vae.apply(vae, obs, action, key)
         square = (jnp.square(made.action - action) * learned[:, None]).mean()
         kl = divergence(made.mean, made.log_std).mean()
@@ -126,31 +180,31 @@ def share(mask: Bool[Array, " b"]) -> metrics.Mean:
 
 
 class Aim(NamedTuple):
-    """What each row is pulled to.
+    """What each row regresses on.
 
     Attributes:
       action: [b, d].
       made: whether it is the VAE's.
-      pulled: whether anything pulls.
+      regressed: whether it does.
     """
 
     action: Float[Array, "b d"]
     made: Bool[Array, " b"]
-    pulled: Bool[Array, " b"]
+    regressed: Bool[Array, " b"]
 
 
 def aim(parts: Parts, v: Float[Array, " b"], made: Float[Array, "b d"], x: Scene) -> Aim:
-    """The VAE's action where Q1 says it is no worse than the data's; a pull where Q1 says either
-    is better than V(s). Only the target itself carries a gradient."""
+    """The VAE's action where Q1 says it is no worse than the data's; a regression where Q1
+    says either is better than V(s). Only the target itself carries a gradient."""
     obs, data = x.batch.obs, x.batch.action
     q_made, q_data = x.q1(obs, jax.lax.stop_gradient(made)), x.q1(obs, data)
     chosen = q_made >= q_data
     if parts.choice != "advantage":
         chosen = jnp.full_like(chosen, parts.choice == "vae")
-    pulled = (q_made >= v) | (q_data > v) if parts.gate else jnp.ones_like(chosen)
+    regressed = (q_made >= v) | (q_data > v) if parts.gate else jnp.ones_like(chosen)
     chex.assert_equal_shape([made, data])
     chex.assert_equal_shape([q_made, q_data, v])
-    return Aim(jnp.where(chosen[:, None], made, data), chosen, pulled)
+    return Aim(jnp.where(chosen[:, None], made, data), chosen, regressed)
 
 
 def actor_loss(
@@ -160,7 +214,7 @@ def actor_loss(
     x: Scene,
     key: PRNGKeyArray,
     ctx: Context,
-) -> tuple[Float[Array, ""], Metrics]:
+) -> Report:
     """-lambda mean Q1(s, p) + mask mean (m' (p - target)^2), p = mu(s), lambda = alpha / mean|Q1|:
     Liu et al., 2024, as in the authors' A2PR.py.
 
@@ -171,11 +225,11 @@ def actor_loss(
     if parts.detach_target:
         made = jax.lax.stop_gradient(made)
     to = aim(parts, state.v, made, x)
-    regression = (jnp.square(action - to.action) * to.pulled[:, None]).mean()
+    regression = (jnp.square(action - to.action) * to.regressed[:, None]).mean()
     loss = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha) + ctx.hp.mask * regression
     return loss, {
         "policy/distance": metrics.mean(jnp.square(action - x.batch.action)),
         "loss/regression": metrics.mean(regression),
         "share/vae": share(to.made),
-        "share/gate": share(to.pulled),
+        "share/gate": share(to.regressed),
     }

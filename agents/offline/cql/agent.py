@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rlsuite.agents.offline.base.agent import make as make_offline
-from rlsuite.agents.offline.cql import networks
+from rlsuite.agents.cores import dataset_source, off_policy, sac
+from rlsuite.agents.cores.sac import Core, Scalar
 from rlsuite.agents.offline.cql.config import Config
-from rlsuite.agents.offline.cql.conservative import regularizer
-from rlsuite.agents.online.soft.agent import algorithm
-from rlsuite.agents.online.soft.core import Core
+from rlsuite.agents.offline.cql.conservative import make_heads, regularizer
 from rlsuite.types import Agent, Context, Environment
 
 
@@ -20,12 +16,13 @@ def make(env: Environment, config: Config) -> Agent:
       env: what the data belongs to.
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
-    static: Any = config.static()
-    kind = networks.make(static, env)
+    static = config.static()
+    heads = make_heads(static, env)
 
-    def target_entropy(ctx: Context) -> Any:
-        return kind.entropy * ctx.hp.target_entropy_scale
+    def target_entropy(ctx: Context) -> Scalar:
+        return heads.entropy * ctx.hp.target_entropy_scale
 
     learned = target_entropy if static.temperature == "learned" else None
-    core = Core(static, kind, regularizer(static, kind), learned)
-    return make_offline(env, config, algorithm("cql", core))
+    core = Core(static, heads, regularizer(static, heads), learned, static.updates)
+    learner = sac.algorithm("cql", core)
+    return off_policy.make(env, config, learner, dataset_source.make(config))

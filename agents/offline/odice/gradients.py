@@ -1,8 +1,10 @@
-"""The gradient of ODICE's value loss: forward, backward, and what of the latter is kept."""
+"""The gradient of ODICE's value loss: what a divergence makes of a residual, forward, backward, and
+what of the latter is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import chex
@@ -10,11 +12,52 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from rlsuite.agents.offline.odice.divergences import Divergence
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.cores.off_policy import Minibatch
 
+Function = Callable[[Float[Array, "*b"]], Float[Array, "*b"]]
 Scalar = float | Float[Array, ""]
 Value = Callable[[PyTree, Array], Float[Array, "n b"]]
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """f by its conjugate, each function elementwise in the residual y.
+
+    Attributes:
+      conjugate: f*(y) over densities x >= 0.
+      slope: f*'(y), the density itself: theory's weight for cloning.
+      repo_weight: the weight in the authors' code.
+    """
+
+    conjugate: Function
+    slope: Function
+    repo_weight: Function
+
+
+def pearson_conjugate(y: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """max over x >= 0 of x y - (x - 1)^2: y + y^2/4 from y = -2 on, else -1."""
+    return jnp.where(y > -2.0, y + jnp.square(y) / 4, -1.0)
+
+
+def pearson_slope(y: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """max(0, 1 + y/2)."""
+    return jnp.maximum(0.0, 1.0 + y / 2)
+
+
+def positive(y: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """max(0, y): sparser than theory's, which is 1 at y = 0."""
+    return jnp.maximum(0.0, y)
+
+
+def kl_conjugate(y: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """exp(y - 1), of f(x) = x ln x; its own derivative."""
+    return jnp.exp(y - 1.0)
+
+
+DIVERGENCES = {
+    "pearson": Divergence(pearson_conjugate, pearson_slope, positive),
+    "reverse-kl": Divergence(kl_conjugate, kl_conjugate, kl_conjugate),
+}
 
 
 class Gradient(NamedTuple):
@@ -36,7 +79,7 @@ class Gradient(NamedTuple):
 
 
 def semi(
-    f: Divergence, value: Value, params: PyTree, target: PyTree, batch: Batch, lam: Scalar
+    f: Divergence, value: Value, params: PyTree, target: PyTree, batch: Minibatch, lam: Scalar
 ) -> Gradient:
     """Of (1 - lambda) V(s) + lambda f*(y), y = r + discount min V'(s') - V(s); y through V(s)
     alone."""
@@ -47,14 +90,14 @@ def semi(
     return Gradient(total, y, v, jnp.float32(0), jnp.float32(0))
 
 
-def true(f: Divergence, value: Value, params: PyTree, batch: Batch, lam: Scalar) -> Gradient:
+def true(f: Divergence, value: Value, params: PyTree, batch: Minibatch, lam: Scalar) -> Gradient:
     """The same of y = r + discount V_i(s') - V_i(s), through both; no target, heads apart."""
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
     chex.assert_shape([batch.reward, batch.discount], v.shape[1:])
     v_next, back_next = jax.vjp(lambda p: value(p, batch.next_obs), params)
     y = batch.reward + batch.discount * v_next - v
-    pull = lam * f.slope(y) / v.size
-    (here,), (there,) = back((1 - lam) / v.size - pull), back_next(batch.discount * pull)
+    weight = lam * f.slope(y) / v.size
+    (here,), (there,) = back((1 - lam) / v.size - weight), back_next(batch.discount * weight)
     return Gradient(
         jax.tree.map(jnp.add, here, there), y, v, jnp.float32(0), jnp.float32(0)
     )  # fmt: skip
@@ -65,7 +108,7 @@ def orthogonal(
     value: Value,
     params: PyTree,
     target: PyTree,
-    batch: Batch,
+    batch: Minibatch,
     lam: Scalar,
     eta: Scalar,
 ) -> Gradient:
