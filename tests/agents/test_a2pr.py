@@ -25,9 +25,8 @@ from pulled_tools import (
 
 from rlsuite import registry
 from rlsuite.agents.offline import a2pr, td3_bc
-from rlsuite.agents.offline.a2pr import guide
-from rlsuite.agents.offline.a2pr.agent import parts
-from rlsuite.agents.offline.a2pr.guide import Reconstruction, Vae, divergence
+from rlsuite.agents.offline.a2pr import agent as guide
+from rlsuite.agents.offline.a2pr.agent import Reconstruction, Vae, divergence, parts
 from rlsuite.errors import UsageError
 from rlsuite.types import Context, Hyper
 

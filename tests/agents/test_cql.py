@@ -15,8 +15,8 @@ from off_policy_tools import assert_equal
 from rlsuite import registry
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.sac import Core, Heads, Regularizer
-from rlsuite.agents.offline.cql import conservative as cql
-from rlsuite.agents.offline.cql.conservative import Multiplier
+from rlsuite.agents.offline.cql import agent as cql
+from rlsuite.agents.offline.cql.agent import Multiplier
 from rlsuite.distributions import log_det_tanh
 from rlsuite.errors import UsageError
 

@@ -14,7 +14,7 @@ from soft_tools import SMALL, batch_of, core_of, setup
 from rlsuite import registry
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.sac import Core, Soft
-from rlsuite.agents.online.mdpo_off import mirror
+from rlsuite.agents.online.mdpo_off import agent as mirror
 from rlsuite.agents.online.mdpo_off.config import Config
 from rlsuite.distributions import TanhGaussian
 from rlsuite.errors import UsageError

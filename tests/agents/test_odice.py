@@ -15,8 +15,7 @@ from off_policy_tools import assert_equal
 from rlsuite import mlp, registry
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.offline.odice import agent as odice
-from rlsuite.agents.offline.odice import gradients
-from rlsuite.agents.offline.odice.gradients import DIVERGENCES
+from rlsuite.agents.offline.odice.agent import DIVERGENCES
 
 KEY = jax.random.key(0)
 PEARSON = DIVERGENCES["pearson"]
@@ -81,7 +80,7 @@ def test_the_projected_part_is_orthogonal_to_the_forward_gradient(norm, twin):
     g_v, g_f, g_b = (np.asarray(flat(jax.grad(part)(params)), np.float64) for part in
                      (mean, forward, backward))  # fmt: skip
     c = g_f @ g_b / (g_f @ g_f)
-    found = gradients.orthogonal(PEARSON, value, params, target, batch, lam, eta)
+    found = odice.orthogonal(PEARSON, value, params, target, batch, lam, eta)
     np.testing.assert_allclose(flat(found.total), g_v + g_f + g_b - c * g_f, atol=1e-5)
     np.testing.assert_allclose(found.coefficient, c, rtol=1e-4)
     np.testing.assert_allclose(
@@ -98,11 +97,11 @@ def test_a_step_along_the_projected_part_leaves_the_forward_loss():
     value, params, target, batch = scene(norm=False)
     _, forward, backward = losses(value, target, batch, 0.6, 1.0)
     g_f, g_b = jax.grad(forward)(params), jax.grad(backward)(params)
-    c = gradients.dot(g_f, g_b) / gradients.dot(g_f, g_f)
+    c = odice.dot(g_f, g_b) / odice.dot(g_f, g_f)
     kept = jax.tree.map(lambda b, f: b - c * f, g_b, g_f)
 
     def change(direction: Any) -> float:
-        length = 5e-3 / jnp.sqrt(gradients.dot(g_b, g_b))
+        length = 5e-3 / jnp.sqrt(odice.dot(g_b, g_b))
         ahead, behind = (jax.tree.map(lambda p, d: p + s * length * d, params, direction)  # noqa: B023
                          for s in (1, -1))  # fmt: skip
         return float(forward(ahead) - forward(behind))
@@ -112,8 +111,8 @@ def test_a_step_along_the_projected_part_leaves_the_forward_loss():
 
 def test_without_a_backward_gradient_it_is_the_semi_gradient():
     value, params, target, batch = scene()
-    whole = gradients.orthogonal(PEARSON, value, params, target, batch, 0.6, 0.0)
-    half = gradients.semi(PEARSON, value, params, target, batch, 0.6)
+    whole = odice.orthogonal(PEARSON, value, params, target, batch, 0.6, 0.0)
+    half = odice.semi(PEARSON, value, params, target, batch, 0.6)
     np.testing.assert_allclose(flat(whole.total), flat(half.total), rtol=1e-5, atol=1e-8)
     assert_equal(whole.residual, half.residual)
     mean, forward, _ = losses(value, target, batch, 0.6, 0.0)
@@ -129,15 +128,15 @@ def test_the_true_gradient_is_that_of_the_loss_without_a_target():
         y = batch.reward + batch.discount * value(p, batch.next_obs) - v
         return (0.4 * v + 0.6 * PEARSON.conjugate(y)).mean()
 
-    found = gradients.true(PEARSON, value, params, batch, 0.6)
+    found = odice.true(PEARSON, value, params, batch, 0.6)
     np.testing.assert_allclose(flat(found.total), flat(jax.grad(loss)(params)), atol=1e-6)
 
 
 def test_terminal_rows_give_no_backward_gradient():
     value, params, target, batch = scene()
     over = batch._replace(discount=jnp.zeros(32))
-    a = gradients.orthogonal(PEARSON, value, params, target, over, 0.6, 1.0)
-    b = gradients.semi(PEARSON, value, params, target, over, 0.6)
+    a = odice.orthogonal(PEARSON, value, params, target, over, 0.6, 1.0)
+    b = odice.semi(PEARSON, value, params, target, over, 0.6)
     np.testing.assert_allclose(flat(a.total), flat(b.total), rtol=1e-5, atol=1e-8)
     assert a.coefficient == 0
 
@@ -145,7 +144,7 @@ def test_terminal_rows_give_no_backward_gradient():
 def test_a_vanishing_forward_gradient_divides_nothing_by_zero():
     """All forward residuals below -2: f* is flat there."""
     value, params, target, batch = scene()
-    found = gradients.orthogonal(
+    found = odice.orthogonal(
         PEARSON, value, params, target, batch._replace(reward=jnp.full(32, -50.0)), 0.6, 1.0
     )
     assert found.coefficient == 0
@@ -164,7 +163,7 @@ def settle(batch: Minibatch, states: int, lam: Any, steps: int = 3000) -> Any:
     """Where semi-gradient descent rests, its own values as target."""
 
     def body(v: Any, _: Any) -> Any:
-        found = gradients.semi(PEARSON, table, v, v, batch, lam)
+        found = odice.semi(PEARSON, table, v, v, batch, lam)
         return v - 0.5 * found.total, None
 
     return jax.lax.scan(body, jnp.zeros(states), None, steps)[0]

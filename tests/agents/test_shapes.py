@@ -19,8 +19,8 @@ from rlsuite import drift, returns
 from rlsuite.agents.cores import cloning, off_policy, on_policy
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.dpg import Behaviour
-from rlsuite.agents.offline.odice import gradients
-from rlsuite.agents.offline.odice.gradients import DIVERGENCES
+from rlsuite.agents.offline.odice import agent as odice
+from rlsuite.agents.offline.odice.agent import DIVERGENCES
 from rlsuite.agents.offline.rebrac.agent import squares
 from rlsuite.distributions import Categorical
 from rlsuite.drift import Drift, DriftInput, Progress
@@ -136,7 +136,7 @@ def test_odices_gradients_refuse_a_column_of_rewards(kind):
     f, one = DIVERGENCES["pearson"], jnp.float32(1)
     given = {"semi": (one, one), "true": (one,), "orthogonal": (one, one)}[kind]
     rest = (0.6, 1.0) if kind == "orthogonal" else (0.6,)
-    call = getattr(gradients, kind)
+    call = getattr(odice, kind)
     call(f, value, *given, batch, *rest)
     with pytest.raises(AssertionError, match=r"\(4, 1\)"):
         call(f, value, *given, batch._replace(reward=B1), *rest)
