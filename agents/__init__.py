@@ -1,1 +1,1 @@
-"""Agents: one folder or short file per algorithm; the difference is the file."""
+"""Agents: a folder for each algorithm, which says what differs; `cores` is what several share."""

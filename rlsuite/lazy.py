@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,3 +32,13 @@ def names(present: Mapping[str, Any], homes: Mapping[str, str]) -> list[str]:
       homes: as for `attributes`.
     """
     return sorted({*present, *homes})
+
+
+def agent(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of an agent's package: `Config`, and `make`, which loads jax.
+
+    Args:
+      package: the module's `__name__`; it has `config` and `agent`.
+    """
+    homes = {"Config": f"{package}.config", "make": f"{package}.agent"}
+    return attributes(package, homes), lambda: names(vars(sys.modules[package]), homes)

@@ -111,7 +111,7 @@ def cases() -> list[Case]:
             wanted.append((f"{row.name} {label}", settings, "Pendulum-v1"))
         for name, settings, env in [(row.name, {}, "Pendulum-v1"), *wanted]:
             small = toy(row, settings)
-            program = (row.name, env, small.static().signature())
+            program = (row.name, env, small.static())
             found.setdefault(program, Case(name, row, small, env))
     return list(found.values())
 

@@ -14,11 +14,11 @@ def test_every_agent_preset_and_variant_has_a_run():
     assert {case.row.name for case in cases} == set(registry.agents())
     names = [case.name for case in cases]
     assert len(set(names)) == len(names)
-    programs = {(case.row.name, case.config.static().signature()) for case in cases}
+    programs = {(case.row.name, case.config.static()) for case in cases}
     for row in registry.agents().values():
         for name in row.load_presets():
             settings, _ = bits.of_preset(row, name)
-            assert (row.name, bits.toy(row, settings).static().signature()) in programs
+            assert (row.name, bits.toy(row, settings).static()) in programs
     for agent, variants in bits.VARIANTS.items():
         for settings in variants:
             assert any(n.startswith(agent + " ") and f"{next(iter(settings))}=" in n for n in names)

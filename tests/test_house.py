@@ -43,6 +43,9 @@ LIGHT = [
     "rlsuite.experiments.registry",
     *(row.module for row in AGENTS),
     *(f"{row.module}.config" for row in AGENTS),
+    "rlsuite.agents.cores",
+    "rlsuite.agents.cores.config",
+    "rlsuite.agents.cores.on_policy_config",
 ]
 
 
@@ -114,15 +117,28 @@ def test_environments_import_downwards(path):
 
 @pytest.mark.parametrize("path", modules("agents"), ids=name_of)
 def test_agents_import_downwards_and_from_their_own_folder(path):
-    """Or from ground that several agents share: a folder that is itself no agent."""
-    own = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
-    folders = [p for p in (ROOT / "agents").glob("*/*/") if (p / "__init__.py").exists()]
-    shared = [name_of(p / "__init__.py") for p in folders if not (p / "presets.toml").exists()]
+    """And from the cores, which import no agent."""
+    cores, name = "rlsuite.agents.cores", name_of(path)
+    own = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for module in imports(path):
         assert not below(module, "rlsuite.envs"), module
         assert not below(module, "rlsuite.experiments"), module
         if below(module, "rlsuite.agents"):
-            assert any(below(module, package) for package in (own, *shared)), module
+            allowed = (cores,) if below(name, cores) else (own, cores)
+            assert any(below(module, package) for package in allowed), module
+
+
+def test_every_folder_of_agents_is_an_agent():
+    """What several share is in the cores, and nowhere else."""
+    folders = [p.parent for p in (ROOT / "agents").glob("*/*/__init__.py")]
+    assert {name_of(folder / "__init__.py") for folder in folders} == {r.module for r in AGENTS}
+
+
+@pytest.mark.parametrize("row", AGENTS, ids=lambda row: row.name)
+def test_tab_completion_shows_an_agents_door(row):
+    out = run(f"import {row.module} as m; print(*dir(m)); m.Config; print(m.make.__name__)")
+    assert {"Config", "make"} <= set(out.splitlines()[0].split())
+    assert out.splitlines()[1] == "make"
 
 
 def test_no_two_test_modules_share_a_name():

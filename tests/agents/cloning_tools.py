@@ -10,7 +10,7 @@ from off_policy_tools import parts_of, start
 from offline_tools import dataset_for
 
 from rlsuite import registry
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.config import fields
 from rlsuite.engine.program import context
 from rlsuite.types import Agent, Context
@@ -38,10 +38,10 @@ def pieces(agent: Agent, ctx: Context) -> tuple[Any, Any]:
     return parts_of(agent).algorithm, start(agent, ctx).learner
 
 
-def batch_of(n: int = 16, obs: int = 3, actions: int = 1, seed: int = 0) -> Batch:
+def batch_of(n: int = 16, obs: int = 3, actions: int = 1, seed: int = 0) -> Minibatch:
     """Random transitions, a fifth of them the last of their world."""
     keys = jax.random.split(jax.random.key(seed), 5)
-    return Batch(
+    return Minibatch(
         jax.random.normal(keys[0], (n, obs)),
         jax.random.uniform(keys[1], (n, actions), minval=-1.0),
         jax.random.normal(keys[2], (n,)),

@@ -67,6 +67,11 @@ def parts_of(agent: Any) -> Any:
     return agent.learn.args[0]
 
 
+def ring_of(agent: Any) -> Any:
+    """What the functions of its replay are bound to."""
+    return parts_of(agent).source.collect.args[0]
+
+
 def start(agent: Agent, ctx: Context, seed: int = 0) -> Any:
     """The state before the first update."""
     return jax.jit(agent.init)(keys.root(seed), ctx)

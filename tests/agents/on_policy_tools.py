@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ppo_tools import context
 
 from rlsuite import registry
-from rlsuite.agents.online.on_policy.state import Parts
+from rlsuite.agents.cores.on_policy import Parts
 from rlsuite.types import Agent, Context
 
 # Few and small: most of a test's time is the compiler's.

@@ -12,9 +12,8 @@ from off_policy_tools import Clock, parts_of
 from offline_tools import dataset_for
 
 from rlsuite import keys
-from rlsuite.agents.offline.base.state import Extra
-from rlsuite.agents.online.dpg.pull import Scene
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.cores.dpg import Scene
+from rlsuite.agents.cores.off_policy import Minibatch, Recorded
 from rlsuite.dataset import Dataset, Rows, Stats
 from rlsuite.engine.program import context
 from rlsuite.types import Agent, Context
@@ -78,19 +77,19 @@ def bandit(obs: Any, action: Any, reward: Any) -> Dataset:
     return jax.tree.map(jnp.asarray, Dataset(rows, stats))
 
 
-def batch_of(obs: Any, action: Any, next_action: Any = None, next_valid: Any = None) -> Batch:
+def batch_of(obs: Any, action: Any, next_action: Any = None, next_valid: Any = None) -> Minibatch:
     """A minibatch of transitions that go on, rewards 0."""
     obs, action = jnp.asarray(obs, jnp.float32), jnp.asarray(action, jnp.float32)
     n = obs.shape[0]
-    extra = Extra(
+    extra = Recorded(
         jnp.arange(n),
         action if next_action is None else jnp.asarray(next_action, jnp.float32),
         jnp.ones(n, bool) if next_valid is None else jnp.asarray(next_valid),
     )
-    return Batch(obs, action, jnp.zeros(n), jnp.full(n, 0.9), obs, extra)
+    return Minibatch(obs, action, jnp.zeros(n), jnp.full(n, 0.9), obs, extra)
 
 
-def scene_of(batch: Batch, *heads: Any) -> Scene:
+def scene_of(batch: Minibatch, *heads: Any) -> Scene:
     """A scene whose critics, and targets, are these functions of (obs, action)."""
 
     def every(obs: Any, action: Any) -> Any:

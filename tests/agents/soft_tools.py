@@ -13,9 +13,9 @@ from gymnasium import spaces
 from ppo_tools import context
 
 from rlsuite import registry
-from rlsuite.agents.online.off_policy.state import Batch
-from rlsuite.agents.online.soft import kinds
-from rlsuite.agents.online.soft.core import Core, Regularizer
+from rlsuite.agents.cores import sac as soft
+from rlsuite.agents.cores.off_policy import Minibatch
+from rlsuite.agents.cores.sac import Core, Regularizer
 from rlsuite.mlp import Net
 from rlsuite.types import Agent, Context
 
@@ -37,7 +37,7 @@ def core_of(name: str = "sac", action_space: Any = BOX, **settings: Any) -> tupl
     """SAC's core on a box of two actions, and a context with the settings' traced values."""
     config = registry.agent(name).load_config().from_mapping({**SMALL, **settings})
     static: Any = config.static()
-    kind = kinds.make(static, SEEN, action_space)
+    kind = soft.make_heads(static, SEEN, action_space)
     learned = getattr(static, "temperature", "fixed") == "learned"
     target = (lambda ctx: kind.entropy * ctx.hp.target_entropy_scale) if learned else None
     ctx = context(config, SimpleNamespace(default_params=None))
@@ -57,10 +57,10 @@ def given(q: Any) -> Net:
     return Net(lambda key: ((), ()), apply)
 
 
-def batch_of(n: int = 16, seed: int = 0) -> Batch:
+def batch_of(n: int = 16, seed: int = 0) -> Minibatch:
     """Random transitions on `SEEN` and `BOX`."""
     keys = jax.random.split(jax.random.key(seed), 5)
-    return Batch(
+    return Minibatch(
         jax.random.normal(keys[0], (n, OBS)),
         jax.random.uniform(keys[1], (n, ACTIONS), minval=-1.0),
         jax.random.normal(keys[2], (n,)),

@@ -25,9 +25,8 @@ from pulled_tools import (
 
 from rlsuite import registry
 from rlsuite.agents.offline import a2pr, td3_bc
-from rlsuite.agents.offline.a2pr import guide
-from rlsuite.agents.offline.a2pr.agent import parts
-from rlsuite.agents.offline.a2pr.vae import Reconstruction, Vae, divergence
+from rlsuite.agents.offline.a2pr import agent as guide
+from rlsuite.agents.offline.a2pr.agent import Reconstruction, Vae, divergence, parts
 from rlsuite.errors import UsageError
 from rlsuite.types import Context, Hyper
 
@@ -73,8 +72,9 @@ def test_the_gate_opens_where_an_action_is_better_than_v(v, share):
     x = some_scene()
     to = guide.aim(bound(), jnp.full(32, v), x.batch.action, x)
     expected = np.asarray(x.batch.obs)[:, 0] >= 0 if share is None else np.full(32, bool(share))
-    np.testing.assert_array_equal(to.pulled, expected)
-    assert np.asarray(guide.aim(bound(gate=False), jnp.full(32, v), x.batch.action, x).pulled).all()
+    np.testing.assert_array_equal(to.regressed, expected)
+    always = guide.aim(bound(gate=False), jnp.full(32, v), x.batch.action, x)
+    assert np.asarray(always.regressed).all()
 
 
 def test_the_target_is_the_better_of_two_actions():
@@ -204,7 +204,8 @@ def test_the_vae_reproduces_only_the_good_mode():
     """Also from an action of the bad one; of eight seeds the largest error was 0.034."""
     agent, ctx = setup(a2pr, two_modes(), **TINY)
     state, _ = runner(agent, 200)(start(agent, ctx), ctx)
-    pieces, pull = parts_of(agent).algorithm.update.args[0].pull.init.args[0], state.learner.pull
+    core, pull = parts_of(agent).algorithm.update.args[0], state.learner.pull
+    pieces = core.behaviour.init.args[0]
     made = pieces.vae.apply(
         pull.vae, jnp.zeros((64, 1)), jnp.tile(jnp.array([[-0.5, -0.5]]), (64, 1)), KEY
     )

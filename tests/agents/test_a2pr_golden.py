@@ -13,8 +13,8 @@ from numpy_nets import Layers, adam, assert_layers, backward, forward, layers_of
 from off_policy_tools import parts_of
 from pulled_tools import batch_of, setup
 
+from rlsuite.agents.cores import dpg
 from rlsuite.agents.offline import a2pr
-from rlsuite.agents.online.dpg import core as dpg
 
 RATE, EPS, TAU = 0.02, 1e-2, 0.25
 ALPHA, MASK, WEIGHT, KL = 2.5, 0.7, 1.5, 0.5

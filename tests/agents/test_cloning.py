@@ -15,9 +15,8 @@ from off_policy_tools import start
 from offline_tools import dataset_for
 
 from rlsuite import config, dataset, mlp, optim, registry
-from rlsuite.agents.offline.bc.selection import best_trajectories, discounted_returns
-from rlsuite.agents.offline.cloning import learning as cloning
-from rlsuite.agents.offline.cloning import policy
+from rlsuite.agents.cores import cloning
+from rlsuite.agents.offline.bc.agent import best_trajectories, discounted_returns
 from rlsuite.distributions import Gaussian
 from rlsuite.errors import UsageError
 from rlsuite.types import Context, Hyper
@@ -40,7 +39,7 @@ def context(**changes: float) -> Context:
 
 
 def net(**changes: Any) -> mlp.Net:
-    return policy.network(static(**changes), mlp.Shape((8,)), (3,), 2)
+    return cloning.network(static(**changes), mlp.Shape((8,)), (3,), 2)
 
 
 def test_a_gaussian_has_one_clipped_deviation_for_all_states():
@@ -60,23 +59,23 @@ def test_distance_is_a_sum_over_the_actions_entries():
     action = jnp.ones((1, 2))
     wide = Gaussian(jnp.zeros((1, 2)), jnp.full((1, 2), np.log(2.0)), (-1.0,) * 2, (1.0,) * 2)
     expected = 2 * (1 / 8 + np.log(2) + 0.5 * np.log(2 * np.pi))
-    np.testing.assert_allclose(policy.distance(wide, action), [expected], rtol=1e-6)
-    np.testing.assert_allclose(policy.distance(jnp.zeros((1, 2)), action), [2.0])
+    np.testing.assert_allclose(cloning.distance(wide, action), [expected], rtol=1e-6)
+    np.testing.assert_allclose(cloning.distance(jnp.zeros((1, 2)), action), [2.0])
 
 
 def test_acting_is_the_mean_or_a_draw_within_the_box():
     made, obs = net(mean="linear"), jnp.tile(batch_of().obs[:1], (400, 1))
     params = made.init(KEY)
-    greedy = policy.act(made, params, 50 * obs, KEY, "greedy")
+    greedy = cloning.act(made, params, 50 * obs, KEY, "greedy")
     mean = made.apply(params, 50 * obs).loc
     assert np.abs(mean).max() > 1
     np.testing.assert_array_equal(greedy, np.clip(mean, -1, 1))
-    drawn = policy.act(made, params, obs, KEY, "sample")
+    drawn = cloning.act(made, params, obs, KEY, "sample")
     assert np.abs(drawn).max() == 1.0
     assert np.std(drawn) > 0.5
     same = net(policy="deterministic")
     there = same.init(KEY)
-    a, b = (policy.act(same, there, obs, KEY, mode) for mode in ("greedy", "sample"))
+    a, b = (cloning.act(same, there, obs, KEY, mode) for mode in ("greedy", "sample"))
     np.testing.assert_array_equal(a, b)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,10 @@ from cloning_tools import batch_of, number, pieces, setup
 from off_policy_tools import assert_equal
 
 from rlsuite import registry
-from rlsuite.agents.offline.cql import conservative as cql
-from rlsuite.agents.offline.cql.conservative import Multiplier
-from rlsuite.agents.online.soft import core as soft
-from rlsuite.agents.online.soft.core import Core, Regularizer
-from rlsuite.agents.online.soft.kinds import Kind
+from rlsuite.agents.cores import sac as soft
+from rlsuite.agents.cores.sac import Core, Heads, Regularizer
+from rlsuite.agents.offline.cql import agent as cql
+from rlsuite.agents.offline.cql.agent import Multiplier
 from rlsuite.distributions import log_det_tanh
 from rlsuite.errors import UsageError
 
@@ -31,13 +30,13 @@ def parts(**settings: Any) -> tuple[Core, Any, Any]:
     return algorithm.update.args[0], learner, ctx
 
 
-def valued(core: Core, q: Any) -> Kind:
+def valued(core: Core, q: Any) -> Heads:
     """The same actor with critics whose values are a function of the action, both alike."""
 
     def taken(critics: Any, obs: Any, action: Any) -> Any:
         return jnp.stack([q(critics, action)] * 2)
 
-    return dataclasses.replace(core.kind, taken=taken)
+    return dataclasses.replace(core.heads, taken=taken)
 
 
 def test_the_soft_maximum_is_above_every_term():
@@ -54,12 +53,12 @@ def test_the_soft_maximum_is_above_every_term():
 def test_actions_come_with_the_density_they_were_drawn_with():
     core, learner, _ = parts()
     batch = batch_of()
-    drawn = cql.actions(core.kind, learner.policy.actor, batch, 3, KEY)
+    drawn = cql.actions(core.heads, learner.policy.actor, batch, 3, KEY)
     assert drawn.action.shape == (9, 16, 1)
     assert np.abs(drawn.action).max() <= 1
     np.testing.assert_allclose(drawn.log_density[:3], np.log(0.5), rtol=1e-6)
     for rows, obs in ((slice(3, 6), batch.obs), (slice(6, 9), batch.next_obs)):
-        dist = core.kind.actor.apply(learner.policy.actor, obs)
+        dist = core.heads.actor.apply(learner.policy.actor, obs)
         raw = jnp.arctanh(drawn.action[rows])
         z = (raw - dist.loc) * jnp.exp(-dist.log_std)
         normal = -0.5 * z**2 - dist.log_std - 0.5 * np.log(2 * np.pi)
@@ -75,11 +74,13 @@ def test_constant_critics_pay_the_mass_of_the_weights_and_no_gradient():
 
     def pay(offset: Any) -> Any:
         q = jnp.full((2, 16), offset)
-        return cql.penalty(static, kind, (), offset, q, learner.policy.actor, batch, KEY, ctx)
+        return cql.penalty(
+            cast(Any, static), kind, (), offset, q, learner.policy.actor, batch, KEY, ctx
+        )
 
     total, gap = pay(jnp.float32(5.0))
     log_p = np.asarray(
-        cql.actions(core.kind, learner.policy.actor, batch, 3, KEY).log_density, np.float64
+        cql.actions(core.heads, learner.policy.actor, batch, 3, KEY).log_density, np.float64
     )
     expected = (2.0 * np.log(np.exp(-log_p / 2.0).sum(0))).mean()
     np.testing.assert_allclose(gap, expected, rtol=1e-4)
@@ -95,9 +96,11 @@ def test_the_penalty_lowers_q_elsewhere_and_raises_it_on_the_data():
 
     def pay(w: Any) -> Any:
         q = jnp.stack([w * batch.action[:, 0]] * 2)
-        return cql.penalty(core.static, kind, (), w, q, learner.policy.actor, batch, KEY, ctx)[0]
+        return cql.penalty(
+            cast(Any, core.static), kind, (), w, q, learner.policy.actor, batch, KEY, ctx
+        )[0]
 
-    drawn = cql.actions(core.kind, learner.policy.actor, batch, 3, KEY)
+    drawn = cql.actions(core.heads, learner.policy.actor, batch, 3, KEY)
     weights = jax.nn.softmax(0.5 * drawn.action[..., 0] - drawn.log_density, axis=0)
     expected = 2 * ((weights * drawn.action[..., 0]).sum(0) - batch.action[:, 0]).mean()
     np.testing.assert_allclose(jax.grad(pay)(jnp.float32(0.5)), expected, rtol=1e-4)
@@ -108,7 +111,9 @@ def test_rows_below_the_floor_are_left_alone():
     batch, kind = batch_of(), valued(core, lambda c, a: jnp.zeros(a.shape[:-1]))
 
     def pay(q: Any) -> Any:
-        return cql.penalty(core.static, kind, (), (), q, learner.policy.actor, batch, KEY, ctx)[0]
+        return cql.penalty(
+            cast(Any, core.static), kind, (), (), q, learner.policy.actor, batch, KEY, ctx
+        )[0]
 
     q = jnp.where(jnp.arange(16) < 4, 100.0, 0.0) * jnp.ones((2, 16))
     grad = np.asarray(jax.grad(pay)(q))
@@ -163,7 +168,7 @@ def test_entropy_in_the_backup_is_an_option():
     soft_core, _, _ = parts(alpha=0.7, temperature="fixed", backup_entropy=True)
     without, _ = soft.targets(core, learner, batch, KEY, ctx)
     charged, _ = soft.targets(soft_core, learner, batch, KEY, ctx)
-    drawn = core.kind.expect(learner.policy.actor, learner.target, batch.next_obs, KEY)
+    drawn = core.heads.expect(learner.policy.actor, learner.target, batch.next_obs, KEY)
     np.testing.assert_allclose(
         without, batch.reward + batch.discount * drawn.q, rtol=1e-5, atol=1e-6
     )
@@ -175,16 +180,16 @@ def test_entropy_in_the_backup_is_an_option():
 def test_the_best_of_several_draws_bootstraps():
     core, learner, _ = parts(init="torch", head_gain=1.0)
     obs, actor = batch_of().obs, learner.policy.actor
-    best = cql.best_of(5, core.kind, actor, learner.target, obs, KEY)
-    single = cql.best_of(1, core.kind, actor, learner.target, obs, KEY)
+    best = cql.best_of(5, core.heads, actor, learner.target, obs, KEY)
+    single = cql.best_of(1, core.heads, actor, learner.target, obs, KEY)
     assert (best.q >= single.q).mean() > 0.6
-    q = core.kind.critics.apply(learner.target, obs, jnp.tanh(best.raw)).min(0)
+    q = core.heads.critics.apply(learner.target, obs, jnp.tanh(best.raw)).min(0)
     np.testing.assert_allclose(best.q, q, atol=1e-6)
     np.testing.assert_allclose(best.log_prob, best.dist.log_prob(best.raw), atol=1e-4)
-    dist = core.kind.actor.apply(actor, obs)
+    dist = core.heads.actor.apply(actor, obs)
     many = jax.tree.map(lambda x: jnp.broadcast_to(x, (5, *x.shape)), dist).sample(KEY)
     wide = jnp.broadcast_to(obs, (5, *obs.shape))
-    all_q = core.kind.critics.apply(learner.target, wide, jnp.tanh(many)).min(0)
+    all_q = core.heads.critics.apply(learner.target, wide, jnp.tanh(many)).min(0)
     np.testing.assert_allclose(best.q, all_q.max(0), atol=1e-6)
 
 
@@ -208,7 +213,7 @@ def test_the_lagrange_form_pays_for_what_exceeds_the_target():
     q, actor = jnp.zeros((2, 16)), learner.policy.actor
 
     def pay(state: Any) -> Any:
-        return cql.penalty(core.static, kind, state, (), q, actor, batch, KEY, ctx)
+        return cql.penalty(cast(Any, core.static), kind, state, (), q, actor, batch, KEY, ctx)
 
     state = learner.rule
     assert isinstance(state, Multiplier)
@@ -222,10 +227,10 @@ def test_the_lagrange_form_pays_for_what_exceeds_the_target():
 def test_networks_start_small():
     core, learner, _ = parts()
     obs = 3 * batch_of().obs
-    dist = core.kind.actor.apply(learner.policy.actor, obs)
+    dist = core.heads.actor.apply(learner.policy.actor, obs)
     assert 0 < np.abs(dist.loc).max() < 0.1
     np.testing.assert_allclose(dist.log_std, -1.0, atol=0.1)
-    q = core.kind.critics.apply(learner.values[0], obs, batch_of().action)
+    q = core.heads.critics.apply(learner.values[0], obs, batch_of().action)
     assert 0 < np.abs(q).max() < 0.2
     last = learner.values[0][0]["params"]["Linear_1"]["Dense_0"]
     np.testing.assert_allclose(np.linalg.norm(last["kernel"]), 1e-2, rtol=1e-4)

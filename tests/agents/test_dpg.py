@@ -12,11 +12,9 @@ import pytest
 from off_policy_tools import assert_equal, parts_of, setup, start, train
 
 from rlsuite import metrics, registry
-from rlsuite.agents.online.dpg import core as dpg
-from rlsuite.agents.online.dpg import pull, steps
-from rlsuite.agents.online.dpg.pull import Pull
-from rlsuite.agents.online.dpg.state import Core
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.cores import dpg
+from rlsuite.agents.cores.dpg import Behaviour, Core
+from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.mlp import Net
 from rlsuite.types import Context, Hyper
 
@@ -38,13 +36,13 @@ def linear(actor: float, critics: tuple[float, ...], **settings: Any) -> Core:
             lambda key: tuple(jnp.float32(c) for c in critics),
             lambda cs, obs, action: jnp.stack([c * (obs + action)[..., 0] for c in cs]),
         ),
-        **{"policy_delay": 1, "smoothing": True, "pull": Pull(), **settings},
+        **{"policy_delay": 1, "smoothing": True, "behaviour": Behaviour(), **settings},
     )
 
 
 KEYS = (jax.random.key(1), jax.random.key(2))
 # Two rows: one whose world goes on, one that has ended.
-ROWS = Batch(
+ROWS = Minibatch(
     obs=jnp.array([[1.0], [2.0]]),
     action=jnp.array([[0.5], [-0.5]]),
     reward=jnp.array([1.0, 3.0]),
@@ -57,7 +55,7 @@ def test_target_without_noise_is_the_hand_formula():
     """y = (1 + 0.9 min(2, 3) (0.5 + 0.2 x 0.5), 3) = (2.08, 3)."""
     core, ctx = linear(0.2, (2.0, 3.0)), context()
     learner = dpg.init(core, jax.random.key(0), ctx)
-    y, action = steps.target(core, learner, ROWS, KEYS, ctx)
+    y, action = dpg.target(core, learner, ROWS, KEYS, ctx)
     np.testing.assert_allclose(y, [2.08, 3.0], rtol=1e-6)
     np.testing.assert_allclose(action, [[0.1], [0.8]], rtol=1e-6)
 
@@ -66,7 +64,7 @@ def test_target_noise_is_clipped_and_so_is_the_action():
     core, ctx = linear(0.2, (2.0, 3.0)), context(policy_noise=100.0)
     learner = dpg.init(core, jax.random.key(0), ctx)
     many = jax.tree.map(lambda x: jnp.repeat(x, 200, 0), ROWS)
-    _, action = steps.target(core, learner, many, KEYS, ctx)
+    _, action = dpg.target(core, learner, many, KEYS, ctx)
     first, second = np.round(np.asarray(action, np.float64)[:, 0].reshape(2, 200), 2)
     # Noise this strong is beyond its bound but for a draw in two hundred.
     assert np.isin(first, [-0.4, 0.6]).mean() > 0.97
@@ -143,15 +141,17 @@ class Data(NamedTuple):
 def cloning(state: Any, action: Any, x: Any, key: Any, ctx: Any) -> Any:
     """TD3+BC with a small alpha."""
     q = x.q1(x.batch.obs, action)
-    return pull.normalized(q, 0.0) + jnp.square(action - x.batch.action).mean(), {}
+    return dpg.normalized(q, 0.0) + jnp.square(action - x.batch.action).mean(), {}
 
 
 def test_a_cloning_pull_moves_the_actor_to_the_datas_actions():
     env = registry.make_env("Probe-ObservationAction-Continuous")
     agent, ctx = setup(env)
-    core = parts_of(agent).algorithm.update.args[0]._replace(pull=Pull(actor_loss=cloning))
+    core = (
+        parts_of(agent).algorithm.update.args[0]._replace(behaviour=Behaviour(actor_loss=cloning))
+    )
     obs = jnp.linspace(-1, 1, 32)[:, None]
-    data = Batch(obs, 0.2 + 0.5 * obs, jnp.zeros(32), jnp.zeros(32), obs)
+    data = Minibatch(obs, 0.2 + 0.5 * obs, jnp.zeros(32), jnp.zeros(32), obs)
     learner = dpg.init(core, jax.random.key(0), ctx)
 
     def body(learner: Any, key: Any) -> Any:
@@ -163,25 +163,25 @@ def test_a_cloning_pull_moves_the_actor_to_the_datas_actions():
 
 
 def test_a_critic_term_lowers_targets_by_what_is_kept():
-    def charge(state: Any, action: Any, batch: Batch, key: Any, ctx: Any) -> Any:
-        return 0.5 * jnp.square(action - batch.extra).sum(-1)
+    def charge(state: Any, action: Any, batch: Minibatch, key: Any, ctx: Any) -> Any:
+        return 0.5 * jnp.square(action - batch.recorded).sum(-1)
 
-    core, ctx = linear(0.2, (2.0, 3.0), pull=Pull(critic_term=charge)), context()
+    core, ctx = linear(0.2, (2.0, 3.0), behaviour=Behaviour(critic_term=charge)), context()
     learner = dpg.init(core, jax.random.key(0), ctx)
     rows = ROWS._replace(extra=jnp.array([[1.1], [0.8]]))
-    y, _ = steps.target(core, learner, rows, KEYS, ctx)
+    y, _ = dpg.target(core, learner, rows, KEYS, ctx)
     np.testing.assert_allclose(y, [2.08 - 0.9 * 0.5, 3.0], rtol=1e-6)
 
 
 def test_a_pull_learns_on_the_critics_just_updated_and_the_targets_action():
     seen: dict[str, Any] = {}
 
-    def learn(state: Data, x: pull.Scene, key: Any, ctx: Any) -> Any:
+    def learn(state: Data, x: dpg.Scene, key: Any, ctx: Any) -> Any:
         value = x.q(x.batch.obs, x.batch.action), x.q_target(x.batch.next_obs, x.next_action)
         seen.update(value=value, action=x.next_action)
         return Data(state.count + 1), {"seen": metrics.mean(x.next_action)}
 
-    slot = Pull(init=lambda key, ctx: Data(jnp.int32(0)), update=learn)
+    slot = Behaviour(init=lambda key, ctx: Data(jnp.int32(0)), update=learn)
     core, ctx = linear(0.2, (2.0, 3.0), pull=slot, policy_delay=2), context()
     learner = dpg.init(core, jax.random.key(0), ctx)
     learner, _ = dpg.update(core, learner, ROWS, jax.random.key(1), ctx)
@@ -196,9 +196,9 @@ def test_a_pull_learns_on_the_critics_just_updated_and_the_targets_action():
 
 def test_normalized_q_does_not_feel_its_scale():
     q = jnp.array([1.0, -3.0, 4.0])
-    np.testing.assert_allclose(pull.normalized(q, 2.5), -2.5 * 2 / 3 / (8 / 3), rtol=1e-6)
-    np.testing.assert_allclose(pull.normalized(9 * q, 2.5), pull.normalized(q, 2.5), rtol=1e-6)
-    grad = jax.grad(pull.normalized)(q, 2.5)
+    np.testing.assert_allclose(dpg.normalized(q, 2.5), -2.5 * 2 / 3 / (8 / 3), rtol=1e-6)
+    np.testing.assert_allclose(dpg.normalized(9 * q, 2.5), dpg.normalized(q, 2.5), rtol=1e-6)
+    grad = jax.grad(dpg.normalized)(q, 2.5)
     np.testing.assert_allclose(grad, -2.5 / 8 * np.ones(3), rtol=1e-6)
 
 

@@ -12,9 +12,9 @@ import pytest
 from cloning_tools import batch_of, flat, number, pieces, setup
 from off_policy_tools import assert_equal
 
-from rlsuite.agents.offline.iql import learning as iql
-from rlsuite.agents.offline.iql.learning import Core
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.cores.off_policy import Minibatch
+from rlsuite.agents.offline.iql import agent as iql
+from rlsuite.agents.offline.iql.agent import Core
 from rlsuite.mlp import Net
 from rlsuite.registry import agent as row
 from rlsuite.types import Context, Hyper
@@ -41,7 +41,7 @@ def tables(**settings: Any) -> tuple[Core, Context]:
 
 
 # State 0 leads to state 1 for nothing; there action 0 earns nothing and action 1 earns 1.
-CHAIN = Batch(
+CHAIN = Minibatch(
     obs=jnp.array([[0.0], [0.0], [1.0], [1.0]]),
     action=jnp.array([[0.0], [1.0], [0.0], [1.0]]),
     reward=jnp.array([0.0, 0.0, 0.0, 1.0]),
@@ -85,7 +85,7 @@ def test_what_policy_and_critics_see_of_v(order):
     learner = iql.init(core, KEY, ctx)
     ones = jax.tree.map(jnp.ones_like, learner.critics_target)
     learner = learner.replace(critics_target=ones)
-    rows = Batch(
+    rows = Minibatch(
         jnp.zeros((1, 1)), jnp.ones((1, 1)), jnp.ones(1), jnp.full(1, 0.5), jnp.zeros((1, 1))
     )
     new, report = jax.jit(partial(iql.update, core))(learner, rows, KEY, ctx)

@@ -12,11 +12,10 @@ import pytest
 from soft_tools import SMALL, batch_of, core_of, setup
 
 from rlsuite import registry
-from rlsuite.agents.online.mdpo_off import mirror
+from rlsuite.agents.cores import sac as soft
+from rlsuite.agents.cores.sac import Core, Soft
+from rlsuite.agents.online.mdpo_off import agent as mirror
 from rlsuite.agents.online.mdpo_off.config import Config
-from rlsuite.agents.online.soft import core as soft
-from rlsuite.agents.online.soft.core import Core
-from rlsuite.agents.online.soft.kinds import Soft
 from rlsuite.distributions import TanhGaussian
 from rlsuite.errors import UsageError
 from rlsuite.mlp import Net
@@ -27,7 +26,7 @@ KEY = jax.random.key(0)
 
 def mdpo_core(period: int = 1000, **settings: Any) -> tuple[Core, Context]:
     core, ctx = core_of("mdpo-off", **settings)
-    return core._replace(regularizer=mirror.regularizer(core.kind.actor, period)), ctx
+    return core._replace(regularizer=mirror.regularizer(core.heads.actor, period)), ctx
 
 
 def dist_with_density(*density: float) -> TanhGaussian:
@@ -86,14 +85,14 @@ def test_policy_charge_in_numbers():
 def test_the_gradient_goes_through_the_action_in_the_old_policy_too():
     """d/da of ln pi_k(a): moving the new mean toward the old lowers the charge."""
     core, ctx = mdpo_core(alpha=0.0, kl_coef=1.0, regularization=0.0)
-    old = jax.jit(core.kind.actor.init)(KEY)
+    old = jax.jit(core.heads.actor.init)(KEY)
     far = jax.tree.map(lambda x: x + 0.3, old)
 
     @jax.jit
     @jax.grad
     def slope(mix: jax.Array) -> jax.Array:
         actor = jax.tree.map(lambda a, b: a + mix * (b - a), far, old)
-        seen = core.kind.expect(actor, core.kind.critics.init(KEY), batch_of(256).obs, KEY)
+        seen = core.heads.expect(actor, core.heads.critics.init(KEY), batch_of(256).obs, KEY)
         return core.regularizer.policy(old, seen, batch_of(256).obs, 0.0, ctx).mean()
 
     assert slope(jnp.float32(0)) < 0
@@ -108,9 +107,9 @@ def test_at_home_without_entropy_the_loss_is_q1():
     def loss() -> Any:
         learner = soft.init(core, KEY, ctx)
         critics = learner.values[0][:1]
-        seen = core.kind.expect(learner.policy.actor, critics, batch_of().obs, KEY)
+        seen = core.heads.expect(learner.policy.actor, critics, batch_of().obs, KEY)
         charge = core.regularizer.policy(learner.rule, seen, batch_of().obs, 0.0, ctx)
-        q1 = core.kind.critics.apply(critics, batch_of().obs, jnp.tanh(seen.raw))[0]
+        q1 = core.heads.critics.apply(critics, batch_of().obs, jnp.tanh(seen.raw))[0]
         dist: Any = seen.dist
         size = jnp.square(dist.loc).mean() + jnp.square(dist.log_std).mean()
         return charge - seen.q, -q1 + 1e-3 * size

@@ -14,8 +14,9 @@ from ppo_tools import context, first_rollout
 
 from rlsuite import drift as drifts
 from rlsuite import registry
-from rlsuite.agents.online.mdpo import Config, learning, make
-from rlsuite.agents.online.on_policy import apart, losses
+from rlsuite.agents.cores import on_policy, separate
+from rlsuite.agents.online.mdpo import Config, make
+from rlsuite.agents.online.mdpo.agent import mirror_descent, policy_optimizer
 from rlsuite.distributions import Categorical
 from rlsuite.drift import Progress
 from rlsuite.errors import UsageError
@@ -36,7 +37,7 @@ def solved(old, advantage, t, divergence: Any = "kl", q=2.0, steps=4000):
     actions = jnp.asarray(np.repeat(np.arange(len(old)), old))
     logits = jnp.log(jnp.asarray(old, jnp.float32))
     prior = Categorical(jnp.broadcast_to(logits, (actions.size, len(old))))
-    sample = losses.Sample(
+    sample = on_policy.Sample(
         actions, prior.log_prob(actions), jnp.zeros(actions.size), prior,
         jnp.asarray(advantage, jnp.float32)[actions], jnp.zeros(actions.size),
     )  # fmt: skip
@@ -46,7 +47,7 @@ def solved(old, advantage, t, divergence: Any = "kl", q=2.0, steps=4000):
 
     def loss(logits):
         dist = Categorical(jnp.broadcast_to(logits, prior.logits.shape))
-        return losses.policy_terms(dist, sample, (), progress, ctx, drift).loss
+        return on_policy.policy_terms(dist, sample, (), progress, ctx, drift).loss
 
     def step(_, logits):
         return logits - min(t, 1.0) * jax.grad(loss)(logits)
@@ -98,19 +99,19 @@ def test_one_step_is_the_vanilla_policy_gradient(rollout):
     settings = TINY | PLAIN_SGD | {"num_steps": 40, "policy_steps": 1, "mirror_step": 1e-2}
     agent, ctx = setup("mdpo", env, **settings)
     parts = parts_of(agent)
-    policy, value = apart.split(state.params)
-    _, seen = apart.prepare(parts, state, batch, ctx)
+    policy, value = separate.split(state.params)
+    _, seen = separate.prepare(parts, state, batch, ctx)
     advantage = np.asarray(seen.sample.advantage)
     assert abs(advantage.mean()) < 1e-5
     assert advantage.std() == pytest.approx(1, abs=1e-5)
 
     def vanilla(policy):
-        dist = apart.distribution(parts, value, seen, policy)
+        dist = separate.distribution(parts, value, seen, policy)
         return -(advantage * dist.log_prob(seen.sample.action)).mean()
 
     expected = jax.jit(jax.grad(vanilla))(policy)
-    after, _, _ = jax.jit(partial(learning.mirror_descent, parts))(
-        state, ctx, seen, learning.policy_optimizer(parts, ctx, jnp.float32(0)).init(policy)
+    after, _, _ = jax.jit(partial(mirror_descent, parts))(
+        state, ctx, seen, policy_optimizer(parts, ctx, jnp.float32(0)).init(policy)
     )
     step = jax.tree.map(lambda old, new: old - new, policy, after)
     assert cosine(step, expected) > 1 - 1e-5
@@ -130,15 +131,15 @@ def test_later_steps_are_pulled_back(rollout):
 
 
 def test_advantages_that_are_all_equal_are_none():
-    exactly = jax.jit(losses.standardize_exactly)
-    slope = jax.jit(jax.grad(lambda x: losses.standardize_exactly(x).sum()))
+    exactly = jax.jit(on_policy.standardize_exactly)
+    slope = jax.jit(jax.grad(lambda x: on_policy.standardize_exactly(x).sum()))
     for equal in (0.0, 0.1, 5.0, -3e4):
         x = jnp.full(97, equal)
         np.testing.assert_array_equal(exactly(x), 0)
         assert np.isfinite(slope(x)).all()
-    x = losses.standardize_exactly(jnp.array([1.0, 2.0, 3.0, 6.0]))
+    x = on_policy.standardize_exactly(jnp.array([1.0, 2.0, 3.0, 6.0]))
     np.testing.assert_allclose(x, np.array([-2, -1, 0, 3]) / np.sqrt(14 / 4), rtol=1e-6)
-    small = losses.standardize_exactly(jnp.array([1e-12, 2e-12, 3e-12]))
+    small = on_policy.standardize_exactly(jnp.array([1e-12, 2e-12, 3e-12]))
     np.testing.assert_allclose(small, [-1.2247449, 0, 1.2247449], atol=1e-5)
 
 
@@ -146,8 +147,8 @@ def test_splitting_the_weights_loses_none():
     for kind, env in (("mlp", "Pendulum-v1"), ("cnn", "Breakout-MinAtar")):
         agent, ctx = setup("mdpo", env, **TINY, network=kind)
         params = jax.eval_shape(agent.init, jax.random.key(0), ctx).params
-        policy, value = apart.split(params)
-        assert apart.join(policy, value) == params
+        policy, value = separate.split(params)
+        assert separate.join(policy, value) == params
         assert set(policy) == {"actor", "head"} | ({"actor_conv"} if kind == "cnn" else set())
         assert set(value) == {"critic", "value"} | ({"critic_conv"} if kind == "cnn" else set())
 

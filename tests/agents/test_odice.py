@@ -13,9 +13,9 @@ from cloning_tools import batch_of, flat, number, pieces, setup
 from off_policy_tools import assert_equal
 
 from rlsuite import mlp, registry
-from rlsuite.agents.offline.odice import gradients, learning
-from rlsuite.agents.offline.odice.divergences import DIVERGENCES
-from rlsuite.agents.online.off_policy.state import Batch
+from rlsuite.agents.cores.off_policy import Minibatch
+from rlsuite.agents.offline.odice import agent as odice
+from rlsuite.agents.offline.odice.agent import DIVERGENCES
 
 KEY = jax.random.key(0)
 PEARSON = DIVERGENCES["pearson"]
@@ -54,7 +54,7 @@ def scene(norm: bool = True, twin: bool = True) -> Any:
     return net.apply, net.init(KEY), net.init(jax.random.key(1)), batch_of(32)
 
 
-def losses(value: Any, target: Any, batch: Batch, lam: float, eta: float) -> Any:
+def losses(value: Any, target: Any, batch: Minibatch, lam: float, eta: float) -> Any:
     """The three parts, each a function of the parameters."""
     low, low_next = value(target, batch.obs).min(0), value(target, batch.next_obs).min(0)
 
@@ -80,7 +80,7 @@ def test_the_projected_part_is_orthogonal_to_the_forward_gradient(norm, twin):
     g_v, g_f, g_b = (np.asarray(flat(jax.grad(part)(params)), np.float64) for part in
                      (mean, forward, backward))  # fmt: skip
     c = g_f @ g_b / (g_f @ g_f)
-    found = gradients.orthogonal(PEARSON, value, params, target, batch, lam, eta)
+    found = odice.orthogonal(PEARSON, value, params, target, batch, lam, eta)
     np.testing.assert_allclose(flat(found.total), g_v + g_f + g_b - c * g_f, atol=1e-5)
     np.testing.assert_allclose(found.coefficient, c, rtol=1e-4)
     np.testing.assert_allclose(
@@ -97,11 +97,11 @@ def test_a_step_along_the_projected_part_leaves_the_forward_loss():
     value, params, target, batch = scene(norm=False)
     _, forward, backward = losses(value, target, batch, 0.6, 1.0)
     g_f, g_b = jax.grad(forward)(params), jax.grad(backward)(params)
-    c = gradients.dot(g_f, g_b) / gradients.dot(g_f, g_f)
+    c = odice.dot(g_f, g_b) / odice.dot(g_f, g_f)
     kept = jax.tree.map(lambda b, f: b - c * f, g_b, g_f)
 
     def change(direction: Any) -> float:
-        length = 5e-3 / jnp.sqrt(gradients.dot(g_b, g_b))
+        length = 5e-3 / jnp.sqrt(odice.dot(g_b, g_b))
         ahead, behind = (jax.tree.map(lambda p, d: p + s * length * d, params, direction)  # noqa: B023
                          for s in (1, -1))  # fmt: skip
         return float(forward(ahead) - forward(behind))
@@ -111,8 +111,8 @@ def test_a_step_along_the_projected_part_leaves_the_forward_loss():
 
 def test_without_a_backward_gradient_it_is_the_semi_gradient():
     value, params, target, batch = scene()
-    whole = gradients.orthogonal(PEARSON, value, params, target, batch, 0.6, 0.0)
-    half = gradients.semi(PEARSON, value, params, target, batch, 0.6)
+    whole = odice.orthogonal(PEARSON, value, params, target, batch, 0.6, 0.0)
+    half = odice.semi(PEARSON, value, params, target, batch, 0.6)
     np.testing.assert_allclose(flat(whole.total), flat(half.total), rtol=1e-5, atol=1e-8)
     assert_equal(whole.residual, half.residual)
     mean, forward, _ = losses(value, target, batch, 0.6, 0.0)
@@ -128,15 +128,15 @@ def test_the_true_gradient_is_that_of_the_loss_without_a_target():
         y = batch.reward + batch.discount * value(p, batch.next_obs) - v
         return (0.4 * v + 0.6 * PEARSON.conjugate(y)).mean()
 
-    found = gradients.true(PEARSON, value, params, batch, 0.6)
+    found = odice.true(PEARSON, value, params, batch, 0.6)
     np.testing.assert_allclose(flat(found.total), flat(jax.grad(loss)(params)), atol=1e-6)
 
 
 def test_terminal_rows_give_no_backward_gradient():
     value, params, target, batch = scene()
     over = batch._replace(discount=jnp.zeros(32))
-    a = gradients.orthogonal(PEARSON, value, params, target, over, 0.6, 1.0)
-    b = gradients.semi(PEARSON, value, params, target, over, 0.6)
+    a = odice.orthogonal(PEARSON, value, params, target, over, 0.6, 1.0)
+    b = odice.semi(PEARSON, value, params, target, over, 0.6)
     np.testing.assert_allclose(flat(a.total), flat(b.total), rtol=1e-5, atol=1e-8)
     assert a.coefficient == 0
 
@@ -144,7 +144,7 @@ def test_terminal_rows_give_no_backward_gradient():
 def test_a_vanishing_forward_gradient_divides_nothing_by_zero():
     """All forward residuals below -2: f* is flat there."""
     value, params, target, batch = scene()
-    found = gradients.orthogonal(
+    found = odice.orthogonal(
         PEARSON, value, params, target, batch._replace(reward=jnp.full(32, -50.0)), 0.6, 1.0
     )
     assert found.coefficient == 0
@@ -159,21 +159,21 @@ def table(params: Any, obs: Any) -> Any:
     return params[obs[..., 0].astype(int)][None]
 
 
-def settle(batch: Batch, states: int, lam: Any, steps: int = 3000) -> Any:
+def settle(batch: Minibatch, states: int, lam: Any, steps: int = 3000) -> Any:
     """Where semi-gradient descent rests, its own values as target."""
 
     def body(v: Any, _: Any) -> Any:
-        found = gradients.semi(PEARSON, table, v, v, batch, lam)
+        found = odice.semi(PEARSON, table, v, v, batch, lam)
         return v - 0.5 * found.total, None
 
     return jax.lax.scan(body, jnp.zeros(states), None, steps)[0]
 
 
-def one_step(rewards: list[float]) -> Batch:
+def one_step(rewards: list[float]) -> Minibatch:
     """Rows of one state whose world ends."""
     n = len(rewards)
     zeros = jnp.zeros((n, 1))
-    return Batch(zeros, zeros, jnp.array(rewards), jnp.zeros(n), zeros)
+    return Minibatch(zeros, zeros, jnp.array(rewards), jnp.zeros(n), zeros)
 
 
 def test_the_value_of_a_bandit_in_closed_form():
@@ -203,7 +203,7 @@ def test_a_chain_adds_up_what_a_bandit_earns(lam):
     n, gamma, r = 5, 0.9, 2.0
     place = jnp.arange(n, dtype=jnp.float32)[:, None]
     discount = jnp.where(jnp.arange(n) == n - 1, 0.0, gamma)
-    chain = Batch(place, place, jnp.full(n, r), discount, jnp.minimum(place + 1, n - 1))
+    chain = Minibatch(place, place, jnp.full(n, r), discount, jnp.minimum(place + 1, n - 1))
     v = jax.jit(lambda: settle(chain, n, lam))()
     left = np.arange(n, 0, -1)
     expected = (r + 4 - 2 / lam) * (1 - gamma**left) / (1 - gamma)
@@ -220,7 +220,7 @@ def test_weights_are_bounded(weight, expected):
     agent, ctx = setup("odice", weight=weight, max_weight=4.0)
     y = jnp.array([[-3.0, -1.0, 1.0, 99.0]])
     np.testing.assert_allclose(
-        learning.cloning_weight(agent.config.static(), y, ctx), expected, rtol=1e-6
+        odice.cloning_weight(agent.config.static(), y, ctx), expected, rtol=1e-6
     )
 
 

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from off_policy_tools import Clock, assert_equal, parts_of, setup, start, train
+from off_policy_tools import Clock, assert_equal, parts_of, ring_of, setup, start, train
 
 from rlsuite import metrics, registry, replay
+from rlsuite.agents.cores import off_policy, replay_source
 from rlsuite.agents.online import td3
-from rlsuite.agents.online.off_policy import acting, learning
 from rlsuite.engine.cells import executed_budget
 from rlsuite.errors import UsageError
 
@@ -84,10 +84,10 @@ def test_actions_fill_the_environments_box(clock):
     agent, _, state = clock
     rows = stored(state)
     assert np.abs(rows.action).max() <= 1
-    sent = np.asarray(acting.to_env(agent.env.action_space, jnp.asarray(rows.action)))
+    sent = np.asarray(off_policy.to_env(agent.env.action_space, jnp.asarray(rows.action)))
     assert sent.min() < -1.7
     assert sent.max() > 3.7
-    corners = acting.to_env(agent.env.action_space, jnp.array([[-1.0, 1.0]]))
+    corners = off_policy.to_env(agent.env.action_space, jnp.array([[-1.0, 1.0]]))
     np.testing.assert_allclose(corners, [[-2.0, 4.0]])
 
 
@@ -97,7 +97,7 @@ def test_what_the_bootstrap_is_multiplied_by(clock, limits, n_step):
     agent, ctx = setup(
         Clock(), num_envs=3, time_limits=limits, n_step=n_step, reward_scale=2.0, batch_size=256
     )
-    batch = learning.draw(parts_of(agent), clock[2], jax.random.key(1), ctx)
+    batch = replay_source.draw(ring_of(agent), clock[2], jax.random.key(1), ctx)
     obs, then = np.asarray(batch.obs)[:, 0], np.asarray(batch.next_obs)[:, 0]
     length = obs // 100
     steps, over = (then - obs).astype(int), then % 100 == length
@@ -119,7 +119,7 @@ def test_statistics_are_frozen_while_acting_and_applied_when_drawn(clock):
     learned, _ = jax.jit(agent.learn)(collected, batch, ctx)
     everything = stored(collected).obs
     np.testing.assert_allclose(learned.obs_moments.mean, everything.mean(0), rtol=1e-4)
-    drawn = learning.draw(parts_of(agent), learned, jax.random.key(0), ctx)
+    drawn = replay_source.draw(ring_of(agent), learned, jax.random.key(0), ctx)
     places = replay.draw(learned.replay, jax.random.key(0), (32,))
     for shown, raw in ((drawn.obs, "obs"), (drawn.next_obs, "next_obs")):
         rows = np.asarray(getattr(learned.replay.data, raw))[np.asarray(places)]
@@ -206,7 +206,7 @@ def test_a_step_copies_no_ring(num_envs: int, updates: int, n_step: int):
 
     lowered = jax.jit(chunk, donate_argnums=0).lower(state, ctx, jnp.int32(5))
     memory: Any = lowered.compile().memory_analysis()
-    ring = 100_000 * replay.row_bytes(acting.example(parts_of(agent)))
+    ring = 100_000 * replay.row_bytes(ring_of(agent).example)
     assert memory.alias_size_in_bytes > ring
     assert memory.temp_size_in_bytes < ring / 10
     filling = jax.jit(agent.init).lower(jax.random.key(0), ctx).compile()

@@ -16,8 +16,7 @@ from offline_tools import dataset_for
 from tiny import assert_close
 
 from rlsuite import keys
-from rlsuite.agents.offline.base.learning import minibatch
-from rlsuite.agents.online.off_policy.state import Batch, due
+from rlsuite.agents.cores.off_policy import Minibatch, due
 from rlsuite.dataset import Dataset, Rows
 from rlsuite.envs.datasets import view
 from rlsuite.types import Agent, Context, TimeStep
@@ -96,7 +95,7 @@ def all_rows(data: Dataset, rewards: str = "none", standardize: bool = True) -> 
     """The minibatch of all rows."""
     agent, ctx = setup("td3-bc", data, **TINY, rewards=rewards, standardize=standardize)
     state = agent.init(keys.root(0), ctx)
-    return minibatch(parts_of(agent), state.scale, jnp.arange(data.size), ctx)
+    return parts_of(agent).source.minibatch(state, jnp.arange(data.size), ctx)
 
 
 @pytest.mark.parametrize("standardize", [True, False])
@@ -108,8 +107,8 @@ def test_a_minibatch_is_the_rows_scaled(standardize):
     np.testing.assert_allclose(batch.obs, (obs - mean) / divisor, atol=1e-5)
     np.testing.assert_allclose(batch.next_obs, (after - mean) / divisor, atol=1e-5)
     np.testing.assert_array_equal(batch.action, data.rows.action)
-    np.testing.assert_array_equal(batch.extra.next_action, data.rows.next_action)
-    np.testing.assert_array_equal(batch.extra.place, np.arange(data.size))
+    np.testing.assert_array_equal(batch.recorded.next_action, data.rows.next_action)
+    np.testing.assert_array_equal(batch.recorded.place, np.arange(data.size))
 
 
 def test_only_a_true_end_is_without_a_future():
@@ -197,7 +196,7 @@ def test_turns_come_every_period_th_update_however_they_are_counted(period, upda
     nothing = jnp.zeros(1)
     for done in range(1, 13):
         turn = jnp.int32((done - 1) % updates + 1)
-        batch = Batch(nothing, nothing, nothing, nothing, nothing, turn=turn)
+        batch = Minibatch(nothing, nothing, nothing, nothing, nothing, turn=turn)
         assert bool(due(batch, jnp.int32(done), period, updates)) == (done % period == 0)
         assert bool(due(batch._replace(turn=None), jnp.int32(done), period, updates)) == (
             done % period == 0

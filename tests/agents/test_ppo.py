@@ -11,9 +11,10 @@ import pytest
 from ppo_tools import context, first_rollout, setup
 
 from rlsuite import metrics, registry
-from rlsuite.agents.online.on_policy import losses
-from rlsuite.agents.online.on_policy.state import Parts
-from rlsuite.agents.online.ppo import Config, learning, make
+from rlsuite.agents.cores import on_policy
+from rlsuite.agents.cores.on_policy import Parts
+from rlsuite.agents.online.ppo import Config, make
+from rlsuite.agents.online.ppo.agent import minibatch_indices
 from rlsuite.errors import UsageError
 from rlsuite.types import Counters
 
@@ -131,17 +132,17 @@ def test_value_loss_by_hand():
     value, old = jnp.array([1.0, 2.0, 0.5]), jnp.array([0.5, 2.1, 0.5])
     target = jnp.array([2.0, 0.0, 0.5])
     # Clipped values 0.7, 2.0, 0.5: errors max(1, 1.69), max(4, 4), 0.
-    assert float(losses.value_loss(value, old, target, 0.2)) == pytest.approx(5.69 / 6)
-    assert float(losses.value_loss(value, old, target, None)) == pytest.approx(5.0 / 6)
+    assert float(on_policy.value_loss(value, old, target, 0.2)) == pytest.approx(5.69 / 6)
+    assert float(on_policy.value_loss(value, old, target, None)) == pytest.approx(5.0 / 6)
     # Where the clip is active and worse, the gradient is 0: only the second element moves.
-    grad = jax.grad(lambda v: losses.value_loss(v, old, target, 0.2))(value)
+    grad = jax.grad(lambda v: on_policy.value_loss(v, old, target, 0.2))(value)
     np.testing.assert_allclose(grad, [0.0, 2.0 / 3, 0.0], atol=1e-6)
 
 
 def test_standardized_advantages():
-    x = losses.standardize(jnp.array([1.0, 2.0, 3.0, 6.0]))
+    x = on_policy.standardize(jnp.array([1.0, 2.0, 3.0, 6.0]))
     np.testing.assert_allclose(x, np.array([-2, -1, 0, 3]) / np.sqrt(14 / 4), rtol=1e-6)
-    np.testing.assert_array_equal(losses.standardize(jnp.full(3, 5.0)), 0)
+    np.testing.assert_array_equal(on_policy.standardize(jnp.full(3, 5.0)), 0)
 
 
 def test_annealing_is_a_function_of_the_horizon():
@@ -300,6 +301,6 @@ def test_a_minibatch_of_one_sample_is_taken_where_nothing_is_standardised():
 
 def test_recurrent_minibatches_are_whole_environments():
     agent, _ = setup("CartPole-v1", **TINY | {"network": "gru", "minibatches": 2})
-    rows = learning.minibatch_indices(parts_of(agent), jax.random.key(0))
+    rows = minibatch_indices(parts_of(agent), jax.random.key(0))
     assert rows.shape == (2, 2)
     assert sorted(np.ravel(rows)) == [0, 1, 2, 3]

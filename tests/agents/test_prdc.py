@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +24,10 @@ from pulled_tools import (
     start,
 )
 
+from rlsuite.agents.cores import dpg
+from rlsuite.agents.cores.off_policy import Recorded
 from rlsuite.agents.offline import prdc, td3_bc
 from rlsuite.agents.offline.prdc.agent import actor_loss, reached
-from rlsuite.agents.online.dpg import core as dpg
 from rlsuite.errors import UsageError
 from rlsuite.neighbours import cache, keys
 from rlsuite.types import Context, Hyper
@@ -69,7 +70,7 @@ def minibatch(data: Any, seed: int = 0) -> Any:
         reward=rows.reward,
         discount=jnp.where(rows.terminated, 0.0, 0.9),
         next_obs=after,
-        extra=batch.extra._replace(place=place),
+        recorded=cast(Recorded, batch.recorded)._replace(place=place),
     )
 
 
@@ -114,7 +115,7 @@ def test_one_update_by_hand(how):
     for params, layers in zip(new.critics, moved, strict=True):
         assert_layers(params, layers, atol=2e-3 * RATE)
     assert_layers(new.actor, expected, atol=2e-3 * RATE)
-    own = np.asarray(batch.extra.place)
+    own = np.asarray(batch.recorded.place)
     found = values(report)
     np.testing.assert_allclose(found["policy/self_neighbour"], (rows == own).mean(), atol=1e-6)
     np.testing.assert_allclose(found["policy/distance"], np.square(p - target).mean(), rtol=1e-5)
@@ -196,7 +197,7 @@ def test_it_takes_the_best_action_of_similar_states():
 def flat_loss(agent: Any, ctx: Context, action: Any, batch: Any) -> Any:
     """The actor's loss where Q is zero in the action: the pull alone."""
     scene = scene_of(batch, lambda obs, action: 0.0 * action.sum(-1) + 1.0)
-    static = parts_of(agent).static
+    static = agent.config.static()
     return actor_loss(static, (), action, scene, jax.random.key(0), ctx)
 
 
@@ -222,7 +223,7 @@ def test_the_papers_distance_and_its_gradient():
     action = jax.random.uniform(jax.random.key(3), (B, A), minval=-1.0).at[0].set(batch.action[0])
     s, p = np.asarray(batch.obs, np.float64), np.asarray(action, np.float64)
     rows = nearest_by_hand(ctx.data, s, p)
-    assert rows[0] == batch.extra.place[0]
+    assert rows[0] == batch.recorded.place[0]
     target = np.asarray(ctx.data.rows.action, np.float64)[rows]
     stats = ctx.data.stats
     near = (np.asarray(ctx.data.rows.obs)[rows] - stats.obs_mean) / (stats.obs_std + 1e-3)

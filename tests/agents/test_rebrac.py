@@ -24,13 +24,11 @@ from pulled_tools import (
 )
 
 from rlsuite import mlp, registry
+from rlsuite.agents.cores import dpg
+from rlsuite.agents.cores.dpg import Behaviour, Core
 from rlsuite.agents.offline import rebrac, td3_bc
 from rlsuite.agents.offline.rebrac.agent import actor_loss, critic_term
 from rlsuite.agents.offline.td3_bc.agent import actor_loss as td3_bc_loss
-from rlsuite.agents.online.dpg import core as dpg
-from rlsuite.agents.online.dpg import steps
-from rlsuite.agents.online.dpg.pull import Pull
-from rlsuite.agents.online.dpg.state import Core
 from rlsuite.types import Context, Hyper
 
 KEY = jax.random.key(0)
@@ -52,12 +50,12 @@ def test_after_a_terminal_the_charge_is_discounted_away():
     """y = r + discount (min Q' - charge): (0.9 (2 - 0.01 x 2), 0) with a' = 0, a'_data = (1, 1)."""
     critics = mlp.Net(lambda key: (), lambda cs, obs, action: jnp.stack([2.0 + obs[:, 0]] * 2))
     actor = mlp.Net(lambda key: (), lambda w, obs: jnp.zeros((obs.shape[0], 2)))
-    core = Core(actor, critics, 1, False, Pull(critic_term=critic_term))
+    core = Core(actor, critics, 1, False, Behaviour(critic_term=critic_term))
     hp = {"learning_rate": 1.0, "critic_learning_rate": 1.0, "adam_epsilon": 1.0}
     ctx = hyper(critic_beta=0.01, exploration_noise=0.0, **hp)
     rows = batch_of([[0.0]] * 2, [[0.0, 0.0]] * 2, [[1.0, 1.0]] * 2)
     rows = rows._replace(discount=jnp.array([0.9, 0.0]))
-    y, _ = steps.target(core, dpg.init(core, KEY, ctx), rows, (KEY, KEY), ctx)
+    y, _ = dpg.target(core, dpg.init(core, KEY, ctx), rows, (KEY, KEY), ctx)
     np.testing.assert_allclose(y, [0.9 * 1.98, 0.0], rtol=1e-6)
 
 

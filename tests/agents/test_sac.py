@@ -15,10 +15,10 @@ from gymnasium import spaces
 from soft_tools import SMALL, batch_of, core_of, setup
 
 from rlsuite import registry
+from rlsuite.agents.cores import sac as soft
+from rlsuite.agents.cores.off_policy import critic_loss
+from rlsuite.agents.cores.sac import Core
 from rlsuite.agents.online.sac.config import Config
-from rlsuite.agents.online.soft import core as soft
-from rlsuite.agents.online.soft import kinds, losses
-from rlsuite.agents.online.soft.core import Core
 from rlsuite.distributions import TanhGaussian
 from rlsuite.errors import UsageError
 from rlsuite.types import Context
@@ -52,22 +52,22 @@ def test_density_integrates_to_one(loc, std):
 
 def test_losses():
     q, charge = jnp.array([1.0, 3.0]), jnp.array([0.5, -0.5])
-    np.testing.assert_allclose(losses.soft_value(q, charge), [0.5, 3.5])
-    assert losses.actor_loss(q, charge) == -2
+    np.testing.assert_allclose(soft.charged_value(q, charge), [0.5, 3.5])
+    assert soft.actor_loss(q, charge) == -2
     # (1-2)^2, (2-2)^2 -> .5; (4-2)^2, (2-2)^2 -> 2.
     both = jnp.array([[1.0, 2.0], [4.0, 2.0]])
-    assert losses.critic_loss(both, jnp.array([2.0, 2.0])) == 2.5
+    assert critic_loss(both, jnp.array([2.0, 2.0])) == 2.5
     log_alpha, log_prob = jnp.log(0.5), jnp.array([-1.0, -2.0])
     # -.5 mean(-1 - 1, -2 - 1) = 1.25; ln(.5) in alpha's place: -.6931 x 2.5.
-    assert losses.temperature_loss(log_alpha, log_prob, -1.0, "alpha") == pytest.approx(1.25)
-    other = losses.temperature_loss(log_alpha, log_prob, -1.0, "log_alpha")
+    assert soft.temperature_loss(log_alpha, log_prob, -1.0, "alpha") == pytest.approx(1.25)
+    other = soft.temperature_loss(log_alpha, log_prob, -1.0, "log_alpha")
     assert other == pytest.approx(-0.6931472 * 2.5)
 
 
 def test_nothing_flows_through_targets():
-    grad = jax.grad(lambda y: losses.critic_loss(jnp.ones((2, 3)), y))(jnp.zeros(3))
+    grad = jax.grad(lambda y: critic_loss(jnp.ones((2, 3)), y))(jnp.zeros(3))
     np.testing.assert_array_equal(grad, 0)
-    grad = jax.grad(lambda q: losses.soft_value(q, q * 0.5).sum())(jnp.ones(3))
+    grad = jax.grad(lambda q: soft.charged_value(q, q * 0.5).sum())(jnp.ones(3))
     np.testing.assert_array_equal(grad, 0)
 
 
@@ -75,7 +75,7 @@ def test_nothing_flows_through_targets():
 @pytest.mark.parametrize(("entropy", "sign"), [(-3.0, -1), (-1.0, 1)])
 def test_entropy_below_its_target_raises_alpha(kind, entropy, sign):
     """Descent on the loss moves ln alpha against the gradient's sign; the target is -2."""
-    grad = jax.grad(losses.temperature_loss)(jnp.float32(-1), jnp.array([-entropy]), -2.0, kind)
+    grad = jax.grad(soft.temperature_loss)(jnp.float32(-1), jnp.array([-entropy]), -2.0, kind)
     assert np.sign(grad) == sign
 
 
@@ -86,16 +86,16 @@ def test_targets(value):
     learner, batch = started(core, ctx), batch_of()
     y, v = jax.jit(lambda: soft.targets(core, learner, batch, KEY, ctx))()
     where = batch.next_obs if value == "q" else batch.obs
-    dist = core.kind.actor.apply(learner.policy.actor, where)
+    dist = core.heads.actor.apply(learner.policy.actor, where)
     raw = dist.sample(KEY)
-    q = core.kind.critics.apply(learner.values[0], where, jnp.tanh(raw)).min(0)
+    q = core.heads.critics.apply(learner.values[0], where, jnp.tanh(raw)).min(0)
     paid = q - 0.3 * dist.log_prob(raw)
     if value == "q":
         np.testing.assert_allclose(y, batch.reward + batch.discount * paid, rtol=1e-5)
         assert v is None
     else:
         assert v is not None
-        following = core.kind.value.apply(learner.values[1], batch.next_obs)
+        following = core.heads.value.apply(learner.values[1], batch.next_obs)
         np.testing.assert_allclose(y, batch.reward + batch.discount * following, rtol=1e-5)
         np.testing.assert_allclose(v, paid, rtol=1e-5)
 
@@ -106,27 +106,27 @@ def test_without_entropy_and_noise_the_target_is_td3s():
     )
     learner, batch = started(core, ctx), batch_of()
     y, _ = soft.targets(core, learner, batch, KEY, ctx)
-    mu = jnp.tanh(core.kind.actor.apply(learner.policy.actor, batch.next_obs).loc)
-    q = core.kind.critics.apply(learner.target, batch.next_obs, mu).min(0)
+    mu = jnp.tanh(core.heads.actor.apply(learner.policy.actor, batch.next_obs).loc)
+    q = core.heads.critics.apply(learner.target, batch.next_obs, mu).min(0)
     np.testing.assert_allclose(y, batch.reward + batch.discount * q, atol=1e-6)
 
 
 def test_discrete_expectations_are_sums():
     core, ctx = core_of(action_space=spaces.Discrete(3))
     learner, obs = started(core, ctx), batch_of().obs
-    seen = core.kind.expect(learner.policy.actor, learner.values[0], obs, KEY)
-    p = np.asarray(jax.nn.softmax(core.kind.actor.apply(learner.policy.actor, obs).logits))
-    q = np.asarray(core.kind.critics.apply(learner.values[0], obs).min(0))
+    seen = core.heads.expect(learner.policy.actor, learner.values[0], obs, KEY)
+    p = np.asarray(jax.nn.softmax(core.heads.actor.apply(learner.policy.actor, obs).logits))
+    q = np.asarray(core.heads.critics.apply(learner.values[0], obs).min(0))
     np.testing.assert_allclose(seen.q, (p * q).sum(-1), rtol=1e-5)
     np.testing.assert_allclose(seen.log_prob, (p * np.log(p)).sum(-1), rtol=1e-5)
-    taken = core.kind.taken(learner.values[0], obs, jnp.full(16, 2))
-    np.testing.assert_allclose(taken[1], core.kind.critics.apply(learner.values[0], obs)[1, :, 2])
+    taken = core.heads.taken(learner.values[0], obs, jnp.full(16, 2))
+    np.testing.assert_allclose(taken[1], core.heads.critics.apply(learner.values[0], obs)[1, :, 2])
 
 
 @pytest.mark.parametrize(("space", "entropy"), [(spaces.Discrete(4), math.log(4)), (None, -2.0)])
 def test_target_entropies(space, entropy):
     core, _ = core_of(**({"action_space": space} if space else {}))
-    assert core.kind.entropy == pytest.approx(entropy)
+    assert core.heads.entropy == pytest.approx(entropy)
 
 
 @pytest.mark.parametrize("kind", ["tanh", "clip", "softplus"])
@@ -134,7 +134,7 @@ def test_bounds_of_the_deviation(kind):
     """Whatever the network says, ln sigma stays where the setting puts it."""
     core, ctx = core_of(log_std=kind, log_std_min=-3.0, log_std_max=1.0)
     actor = jax.tree.map(lambda x: 100 * x, started(core, ctx).policy.actor)
-    log_std = core.kind.actor.apply(actor, batch_of(64).obs).log_std
+    log_std = core.heads.actor.apply(actor, batch_of(64).obs).log_std
     assert log_std.min() >= -3.0 - 1e-5
     assert log_std.min() < -2.9
     if kind != "softplus":
@@ -248,4 +248,4 @@ def test_bad_settings():
 
 def test_kinds_are_chosen_by_the_space():
     static = Config(hidden=(8,)).static()
-    assert kinds.make(static, spaces.Box(0, 1, (10, 10, 4)), spaces.Discrete(3)).entropy > 0
+    assert soft.make_heads(static, spaces.Box(0, 1, (10, 10, 4)), spaces.Discrete(3)).entropy > 0

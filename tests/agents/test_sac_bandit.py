@@ -13,10 +13,9 @@ from gymnasium import spaces
 from scipy.special import softmax
 from soft_tools import OBS, core_of, given
 
-from rlsuite.agents.online.off_policy.state import Batch
-from rlsuite.agents.online.soft import core as soft
-from rlsuite.agents.online.soft import kinds
-from rlsuite.agents.online.soft.core import Core, Learner
+from rlsuite.agents.cores import sac as soft
+from rlsuite.agents.cores.off_policy import Minibatch
+from rlsuite.agents.cores.sac import Core, Learner
 from rlsuite.types import Context
 
 N, STEPS = 256, 600
@@ -29,10 +28,10 @@ def bandit(q: Any, action_space: Any, **settings: Any) -> tuple[Core, Learner, C
     """The core, its learner after two stages of actor steps on values that stay, the context."""
     core, ctx = core_of(action_space=action_space, hidden=(8,), **settings)
     critics, discrete = given(q), isinstance(action_space, spaces.Discrete)
-    expect = partial(kinds.average if discrete else kinds.draw, core.kind.actor, critics)
-    core = core._replace(kind=dataclasses.replace(core.kind, critics=critics, expect=expect))
+    expect = partial(soft.average if discrete else soft.draw, core.heads.actor, critics)
+    core = core._replace(heads=dataclasses.replace(core.heads, critics=critics, expect=expect))
     nothing = jnp.zeros(N)
-    batch = Batch(OBSERVATIONS, nothing, nothing, nothing, OBSERVATIONS)
+    batch = Minibatch(OBSERVATIONS, nothing, nothing, nothing, OBSERVATIONS)
 
     def stage(learner: Learner, xs: Any) -> tuple[Learner, None]:
         key, rate = xs
@@ -53,7 +52,7 @@ def hill(action: jax.Array) -> jax.Array:
 def test_continuous_policy_is_the_exponential_of_its_values():
     """alpha = .1: nearly N(.3, .2^2); its moments on a grid."""
     core, learner, _ = bandit(hill, ONE, temperature="fixed", alpha=0.1)
-    dist = core.kind.actor.apply(learner.policy.actor, jnp.zeros((100_000, OBS)))
+    dist = core.heads.actor.apply(learner.policy.actor, jnp.zeros((100_000, OBS)))
     action = np.asarray(jnp.tanh(dist.sample(KEY)))
     grid = np.linspace(-1, 1, 2001)
     weight = softmax(-1.25 * (grid - 0.3) ** 2 / 0.1)
@@ -65,7 +64,7 @@ def test_continuous_policy_is_the_exponential_of_its_values():
 def test_discrete_policy_and_value():
     q, alpha = np.array([1.0, 2.0, 0.5], np.float32), 0.5
     core, learner, ctx = bandit(jnp.asarray(q), spaces.Discrete(3), temperature="fixed", alpha=0.5)
-    logits = core.kind.actor.apply(learner.policy.actor, OBSERVATIONS[:1]).logits
+    logits = core.heads.actor.apply(learner.policy.actor, OBSERVATIONS[:1]).logits
     np.testing.assert_allclose(softmax(logits[0]), softmax(q / alpha), atol=1e-3)
     value = soft.soft_value(core, learner, ((), ()), OBSERVATIONS[:1], KEY, ctx)
     np.testing.assert_allclose(value, alpha * np.log(np.exp(q / alpha).sum()), rtol=1e-4)
@@ -74,6 +73,6 @@ def test_discrete_policy_and_value():
 def test_a_learned_temperature_reaches_its_entropy():
     """The target is -1; a normal of that entropy has sigma .089 and alpha = 2.5 sigma^2 = .020."""
     core, learner, _ = bandit(hill, ONE, alpha=0.1, temperature_loss="log_alpha")
-    dist = core.kind.actor.apply(learner.policy.actor, jnp.zeros((20_000, OBS)))
+    dist = core.heads.actor.apply(learner.policy.actor, jnp.zeros((20_000, OBS)))
     assert abs(-float(dist.log_prob(dist.sample(KEY)).mean()) + 1) < 0.1
     assert abs(float(jnp.exp(learner.policy.log_alpha)) / 0.020 - 1) < 0.2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from soft_tools import setup, train
 
-from rlsuite.agents.online.soft import kinds
+from rlsuite.agents.cores import sac as soft
 
 SEEDS = 4
 GAMMA = 0.9
@@ -41,7 +41,9 @@ def learned(name: str, probe: str, **settings: Any) -> tuple[Any, Any, np.ndarra
     states = train(agent, ctx, SEEDS)
     rows = states.replay.data.obs[:, :64]
     env = agent.env
-    kind = kinds.make(agent.config.static(), env.observation_space, env.action_space)
+    kind = soft.make_heads(
+        cast(Any, agent.config).static(), env.observation_space, env.action_space
+    )
 
     @jax.jit
     @jax.vmap

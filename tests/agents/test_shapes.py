@@ -16,13 +16,12 @@ import pytest
 from off_policy_tools import Clock, parts_of
 
 from rlsuite import drift, returns
-from rlsuite.agents.offline.cloning import learning as cloning
-from rlsuite.agents.offline.odice import gradients
-from rlsuite.agents.offline.odice.divergences import DIVERGENCES
+from rlsuite.agents.cores import cloning, off_policy, on_policy
+from rlsuite.agents.cores import sac as soft
+from rlsuite.agents.cores.dpg import Behaviour
+from rlsuite.agents.offline.odice import agent as odice
+from rlsuite.agents.offline.odice.agent import DIVERGENCES
 from rlsuite.agents.offline.rebrac.agent import squares
-from rlsuite.agents.online.dpg.pull import Pull
-from rlsuite.agents.online.on_policy import losses as on_policy
-from rlsuite.agents.online.soft import losses as soft
 from rlsuite.distributions import Categorical
 from rlsuite.drift import Drift, DriftInput, Progress
 
@@ -50,9 +49,9 @@ def wide(name: str) -> Drift:
 
 
 LOSSES = {
-    "critic": (lambda y: soft.critic_loss(jnp.zeros((2, 4)), y), B, B1),
+    "critic": (lambda y: off_policy.critic_loss(jnp.zeros((2, 4)), y), B, B1),
     "actor's charge": (lambda x: soft.actor_loss(B, x), B, B1),
-    "value's charge": (lambda x: soft.soft_value(B, x), B, B1),
+    "value's charge": (lambda x: soft.charged_value(B, x), B, B1),
     "value's target": (lambda y: on_policy.value_loss(B, B, y, 0.2), B, B1),
     "old value": (lambda v: on_policy.value_loss(B, v, B, None), B, B1),
     "advantage": (lambda a: drift.surrogate(drift.none(), (), seen(B, a), None), B, B1),
@@ -70,9 +69,9 @@ def test_losses_refuse_what_would_be_broadcast(name):
 
 def test_both_shapes_are_named():
     with pytest.raises(AssertionError, match=r"\(4, 1\).*expected \(4\)|\(4,\).*\(4, 1\)"):
-        soft.critic_loss(jnp.zeros((2, 4)), B1)
+        off_policy.critic_loss(jnp.zeros((2, 4)), B1)
     with pytest.raises(AssertionError, match=r"\(4,\), \(4, 1\)"):
-        soft.soft_value(B, B1)
+        soft.charged_value(B, B1)
 
 
 def test_a_drifts_penalty_has_a_row_per_sample():
@@ -111,7 +110,7 @@ def test_a_behaviour_term_in_the_target_has_a_row_per_transition():
         return jnp.ones((len(action), 1))
 
     algorithm, learner, batch, ctx = pieces("td3-bc")
-    core = algorithm.update.args[0]._replace(pull=Pull(critic_term=charge))
+    core = algorithm.update.args[0]._replace(behaviour=Behaviour(critic_term=charge))
     with pytest.raises(AssertionError, match=r"\(16,\).*\(16, 1\)"):
         jax.eval_shape(partial(algorithm.update.func, core), learner, batch, KEY, ctx)
 
@@ -137,7 +136,7 @@ def test_odices_gradients_refuse_a_column_of_rewards(kind):
     f, one = DIVERGENCES["pearson"], jnp.float32(1)
     given = {"semi": (one, one), "true": (one,), "orthogonal": (one, one)}[kind]
     rest = (0.6, 1.0) if kind == "orthogonal" else (0.6,)
-    call = getattr(gradients, kind)
+    call = getattr(odice, kind)
     call(f, value, *given, batch, *rest)
     with pytest.raises(AssertionError, match=r"\(4, 1\)"):
         call(f, value, *given, batch._replace(reward=B1), *rest)

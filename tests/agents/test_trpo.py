@@ -14,8 +14,9 @@ from on_policy_tools import TINY, parts_of, setup
 from ppo_tools import context, first_rollout
 
 from rlsuite import registry
-from rlsuite.agents.online.on_policy import apart
-from rlsuite.agents.online.trpo import Config, learning, make, trust_region
+from rlsuite.agents.cores import separate
+from rlsuite.agents.online.trpo import Config, make, trust_region
+from rlsuite.agents.online.trpo.agent import mean_kl
 from rlsuite.errors import UsageError
 
 SMALL: dict[str, Any] = TINY | {"hidden": (4,)}
@@ -40,21 +41,21 @@ def curvature(rollout):
     env, state, batch = rollout
     agent, ctx = setup("trpo", env, **SMALL)
     parts = parts_of(agent)
-    policy, value = apart.split(state.params)
+    policy, value = separate.split(state.params)
     # Away from the first weights, whose last layer is nearly 0.
     policy = jax.tree.map(lambda x: x + 0.3 * jnp.cos(1.0 * jnp.arange(x.size)).reshape(x.shape),
                           policy)  # fmt: skip
     theta, unravel = ravel_pytree(policy)
-    _, seen = apart.prepare(parts, state, batch, ctx)
+    _, seen = separate.prepare(parts, state, batch, ctx)
 
     def outputs(theta):
-        return apart.distribution(parts, value, seen, unravel(theta))
+        return separate.distribution(parts, value, seen, unravel(theta))
 
     old = outputs(theta)
-    product = trust_region.fisher_product(outputs, learning.mean_kl, theta)
+    product = trust_region.fisher_product(outputs, mean_kl, theta)
     matrix = jax.jit(jax.vmap(product))(jnp.eye(theta.size))
     # Dense layers have no forward mode: the Hessian row by row, reverse over reverse.
-    hessian = jax.jit(jax.jacrev(jax.grad(lambda t: learning.mean_kl(old, outputs(t)))))(theta)
+    hessian = jax.jit(jax.jacrev(jax.grad(lambda t: mean_kl(old, outputs(t)))))(theta)
     return np.asarray(matrix), np.asarray(hessian), product, theta
 
 
@@ -139,7 +140,7 @@ def test_a_failed_line_search_leaves_the_policy_bit_for_bit(rollout):
     agent, ctx = setup("trpo", env, **hopeless)
     new, report = jax.jit(agent.learn)(state, batch, ctx)
     assert float(report["policy/line_search"].sum) == 0
-    (policy, value), (new_policy, new_value) = map(apart.split, (state.params, new.params))
+    (policy, value), (new_policy, new_value) = map(separate.split, (state.params, new.params))
     assert same(policy, new_policy)
     assert not same(value, new_value)
 
@@ -156,10 +157,10 @@ def test_the_bound_holds_after_every_update(env):
     def step(state):
         state, batch = agent.collect(state, ctx)
         new, report = agent.learn(state, batch, ctx)
-        _, seen = apart.prepare(parts, state, batch, ctx)
-        policy, value = apart.split(new.params)
-        after = apart.distribution(parts, value, seen, policy)
-        return new, (learning.mean_kl(seen.sample.dist, after), report)
+        _, seen = separate.prepare(parts, state, batch, ctx)
+        policy, value = separate.split(new.params)
+        after = separate.distribution(parts, value, seen, policy)
+        return new, (mean_kl(seen.sample.dist, after), report)
 
     state = jax.jit(agent.init)(jax.random.key(0), ctx)
     _, (kls, reports) = jax.jit(lambda s: jax.lax.scan(lambda s, _: step(s), s, None, 25))(state)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.pulled.config import PulledConfig
+from rlsuite.agents.cores.config import ConstrainedConfig
 from rlsuite.config import Traced, knob
 
 
 @dataclass(frozen=True)
-class Config(PulledConfig):
+class Config(ConstrainedConfig):
     """Adaptive Advantage-Guided Policy Regularization for Offline Reinforcement Learning (Liu, Li,
     Lan, Gao, Pan, Xu, 2024, arXiv 2405.19909).
 

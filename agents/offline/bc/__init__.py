@@ -1,17 +1,12 @@
-"""Behaviour cloning, of all data or of the best
-trajectories. `Config` loads no jax; `make` does."""
-
-from __future__ import annotations
+"""Behaviour cloning, of all data or of the best trajectories.
+`Config` loads no jax; `make` does."""
 
 from typing import TYPE_CHECKING
 
 from rlsuite import lazy
-from rlsuite.agents.offline.bc.config import Config
 
 if TYPE_CHECKING:
-    from rlsuite.agents.offline.bc.agent import make
+    from rlsuite.agents.offline.bc.agent import make as make
+    from rlsuite.agents.offline.bc.config import Config as Config
 
-__all__ = ["Config", "make"]
-
-
-__getattr__ = lazy.attributes(__name__, {"make": f"{__name__}.agent"})
+__getattr__, __dir__ = lazy.agent(__name__)

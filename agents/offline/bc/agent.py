@@ -1,32 +1,22 @@
-"""Behaviour cloning as an agent on a dataset."""
+"""Behaviour cloning on a dataset: a step of regression, and which rows %BC learns from."""
 
 from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
 
 import jax.numpy as jnp
-from flax import struct
-from jaxtyping import Array, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
 
-from rlsuite.agents.offline.base.agent import make as make_offline
+from rlsuite.agents.cores import cloning, dataset_source, off_policy
+from rlsuite.agents.cores.cloning import Cloned
+from rlsuite.agents.cores.off_policy import Minibatch, actor_shape
 from rlsuite.agents.offline.bc.config import Config
-from rlsuite.agents.offline.bc.selection import best_trajectories
-from rlsuite.agents.offline.cloning import learning as cloning
-from rlsuite.agents.offline.cloning.learning import Actor
-from rlsuite.agents.offline.cloning.policy import network
-from rlsuite.agents.online.off_policy.state import Batch, actor_shape
+from rlsuite.dataset import Dataset
 from rlsuite.metrics import Metrics
 from rlsuite.mlp import Net
 from rlsuite.types import Agent, Context, Environment
-
-
-class Learner(struct.PyTreeNode):
-    """The policy, and gradient steps so far."""
-
-    actor: Actor
-    updates: Int[Array, ""]
 
 
 def make(env: Environment, config: Config) -> Agent:
@@ -36,32 +26,72 @@ def make(env: Environment, config: Config) -> Agent:
       env: what the data belongs to.
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
-    static: Any = config.static()
+    static = config.static()
     obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
-    net = network(static, actor_shape(static), obs, size)
+    net = cloning.network(static, actor_shape(static), obs, size)
     algorithm = cloning.algorithm(
         "bc", net, partial(init, net), partial(update, static, net, 1.0 / size)
     )
     prepare = partial(best_trajectories, static.fraction, static.return_discount)
-    return make_offline(env, config, algorithm, prepare)
+    return off_policy.make(env, config, algorithm, dataset_source.make(config), prepare)
 
 
-def init(net: Net, key: PRNGKeyArray, ctx: Context) -> Learner:
+def init(net: Net, key: PRNGKeyArray, ctx: Context) -> Cloned:
     """Nothing learned yet."""
-    return Learner(cloning.start(net, key, ctx), jnp.int32(0))
+    return Cloned(cloning.start(net, key, ctx), jnp.int32(0))
 
 
 def update(
-    static: Any,
+    static: Config,
     net: Net,
     share: float,
-    learner: Learner,
-    batch: Batch,
+    learner: Cloned,
+    batch: Minibatch,
     key: PRNGKeyArray,
     ctx: Context,
-) -> tuple[Learner, Metrics]:
+) -> tuple[Cloned, Metrics]:
     """Down mean (mu(s) - a)^2 over rows and the action's entries (`share` is one over their
     number), or down mean -ln pi(a|s)."""
     weight = share if static.policy == "deterministic" else 1.0
     actor, report = cloning.step(static, net, learner.actor, batch, weight, learner.updates, ctx)
-    return Learner(actor, learner.updates + 1), report
+    return Cloned(actor, learner.updates + 1), report
+
+
+def best_trajectories(fraction: float, discount: float, data: Dataset) -> Dataset:
+    """The data of which only rows of the best trajectories may be drawn; observations are
+    standardised by those rows' statistics.
+
+    Args:
+      fraction: of the trajectories; rounded down, but at least one is kept.
+      discount: of the returns that order them. Of equal returns the earlier trajectory is better.
+      data: its rewards are taken as recorded.
+    """
+    if fraction == 1.0:
+        return data
+    reward, episode = np.asarray(data.rows.reward, np.float64), np.asarray(data.rows.episode)
+    number, returns = discounted_returns(reward, episode, discount)
+    # A hair more, so that 0.29 of 100 is 29.
+    keep = max(1, int(fraction * len(returns) + 1e-9))
+    best = np.argsort(-returns, kind="stable")[:keep]
+    kept = np.flatnonzero(np.isin(number, best))
+    obs = np.asarray(data.rows.obs, np.float64)[kept]
+    mean, deviation = (jnp.asarray(x, jnp.float32) for x in (obs.mean(0), obs.std(0)))
+    stats = data.stats._replace(obs_mean=mean, obs_std=deviation)
+    return data._replace(kept=jnp.asarray(kept, jnp.int32), stats=stats)
+
+
+def discounted_returns(
+    reward: Float[np.ndarray, " n"], episode: Int[np.ndarray, " n"], discount: float
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " t"]]:
+    """(the trajectory of each row, sum_t discount^t r_t of each trajectory).
+
+    Args:
+      reward: [n], of rows in the order they were recorded.
+      episode: [n]; a trajectory is a stretch of rows with the same number.
+      discount: in [0, 1].
+    """
+    first = np.diff(episode, prepend=episode[:1] - 1) != 0
+    starts = np.flatnonzero(first)
+    number = np.cumsum(first) - 1
+    time = np.arange(len(reward)) - starts[number]
+    return number, np.add.reduceat(reward * discount**time, starts)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rlsuite.agents.offline.cloning.config import CloningConfig, PolicyKind
+from rlsuite.agents.cores.config import CloningConfig, PolicyKind
 from rlsuite.config import knob
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.base.config import OfflineConfig
-from rlsuite.agents.online.off_policy.config import Init
-from rlsuite.agents.online.soft.config import SoftCoreConfig, TemperatureConfig
+from rlsuite.agents.cores.config import Init, OfflineConfig, SoftCoreConfig, TemperatureConfig
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 

@@ -1,16 +1,11 @@
 """Implicit Q-Learning (Kostrikov et al., 2022). `Config` loads no jax; `make` does."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from rlsuite import lazy
-from rlsuite.agents.offline.iql.config import Config
 
 if TYPE_CHECKING:
-    from rlsuite.agents.offline.iql.agent import make
+    from rlsuite.agents.offline.iql.agent import make as make
+    from rlsuite.agents.offline.iql.config import Config as Config
 
-__all__ = ["Config", "make"]
-
-
-__getattr__ = lazy.attributes(__name__, {"make": f"{__name__}.agent"})
+__getattr__, __dir__ = lazy.agent(__name__)

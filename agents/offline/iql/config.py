@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.base.config import OfflineConfig, Rewards
-from rlsuite.agents.offline.cloning.config import CloningConfig, Decay
-from rlsuite.agents.online.off_policy.config import Init
+from rlsuite.agents.cores.config import CloningConfig, Decay, Init, OfflineConfig, Rewards
 from rlsuite.config import Traced, knob
 
 

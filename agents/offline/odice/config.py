@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.base.config import OfflineConfig, Rewards
-from rlsuite.agents.offline.cloning.config import CloningConfig, MeanKind
+from rlsuite.agents.cores.config import CloningConfig, MeanKind, OfflineConfig, Rewards
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 

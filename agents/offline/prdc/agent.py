@@ -1,9 +1,9 @@
-"""PRDC as an agent: TD3's core, its actor pulled to its nearest neighbour's action."""
+"""PRDC as an agent: TD3's core, its actor kept near its nearest neighbour's action."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import cast
 
 import chex
 import jax
@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from rlsuite import metrics
+from rlsuite.agents.cores import dataset_source, dpg, off_policy
+from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
+from rlsuite.agents.cores.off_policy import Recorded
 from rlsuite.agents.offline.prdc.config import Config
-from rlsuite.agents.offline.pulled.agent import make as make_pulled
-from rlsuite.agents.online.dpg.pull import Pull, Scene, normalized
 from rlsuite.dataset import Dataset
-from rlsuite.metrics import Metrics
 from rlsuite.neighbours import cache, exact, keys, table
 from rlsuite.neighbours.keys import Found, Index
 from rlsuite.types import Agent, Context, Environment
@@ -29,12 +29,13 @@ def make(env: Environment, config: Config) -> Agent:
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
     static = config.static()
-    pull = Pull(actor_loss=partial(actor_loss, static))
+    near = Behaviour(actor_loss=partial(actor_loss, static))
     prepared = partial(prepare, static, config.standardize_epsilon)
-    return make_pulled("prdc", env, config, pull, prepared)
+    learner = dpg.constrained("prdc", env, static, near)
+    return off_policy.make(env, config, learner, dataset_source.make(config), prepared)
 
 
-def prepare(static: Any, epsilon: float, data: Dataset) -> Dataset:
+def prepare(static: Config, epsilon: float, data: Dataset) -> Dataset:
     """The data with its index in `extra`, and a table where the search is for one; on the host.
 
     `epsilon` is only where the index starts from: `beta_of` says how a run's own differs.
@@ -50,30 +51,31 @@ def prepare(static: Any, epsilon: float, data: Dataset) -> Dataset:
 
 
 def actor_loss(
-    static: Any,
+    static: Config,
     state: PyTree,
     action: Float[Array, "b d"],
     x: Scene,
     key: PRNGKeyArray,
     ctx: Context,
-) -> tuple[Float[Array, ""], Metrics]:
+) -> Report:
     """-lambda mean Q1(s, mu(s)) + mean (mu(s) - a_j)^2, lambda = alpha / mean|Q1|, where row j is
     the nearest to (beta s, mu(s)): the authors' code. No gradient passes through j.
 
     With `distance` "paper" the second term is mean d, d^2 = |beta (s - s_j)|^2 + |mu(s) - a_j|^2:
     Ran et al., 2023, eq. 5.
     """
-    loss, place = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha), x.batch.extra.place
+    loss = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha)
+    place = cast(Recorded, x.batch.recorded).place
     found = nearest(static, action, place, ctx)
     target = ctx.data.rows.action[found.place]
     chex.assert_equal_shape([action, target])
     if static.distance == "code":
-        pulled = jnp.square(action - target).mean()
+        regression = jnp.square(action - target).mean()
     else:
-        pulled = reached(action - target, found.distance).mean()
+        regression = reached(action - target, found.distance).mean()
     apart = jnp.linalg.norm(jax.lax.stop_gradient(action) - x.batch.action, axis=-1)
-    return loss + pulled, {
-        "policy/distance": metrics.mean(pulled),
+    return loss + regression, {
+        "policy/distance": metrics.mean(regression),
         "policy/self_neighbour": metrics.mean((found.place == place).astype(jnp.float32)),
         "policy/neighbour_distance": metrics.mean(found.distance),
         "policy/self_distance": metrics.mean(apart),
@@ -81,7 +83,7 @@ def actor_loss(
     }
 
 
-def nearest(static: Any, action: Float[Array, "b d"], place: Array, ctx: Context) -> Found:
+def nearest(static: Config, action: Float[Array, "b d"], place: Array, ctx: Context) -> Found:
     """The row nearest to each drawn row's state with this action. Everything is stop-gradiented."""
     index = ctx.data.extra
     # Nothing prepares the data of whoever calls `learn` by hand.
@@ -92,7 +94,7 @@ def nearest(static: Any, action: Float[Array, "b d"], place: Array, ctx: Context
     return table.search(*arguments, resolve=static.resolve)
 
 
-def beta_of(static: Any, index: Index, ctx: Context) -> Float[Array, " s"]:
+def beta_of(static: Config, index: Index, ctx: Context) -> Float[Array, " s"]:
     """beta of each entry of a state, as the index has it divided: the index is shared by runs whose
     `standardize_epsilon` may differ."""
     if not static.standardize:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.offline.pulled.config import PulledConfig
+from rlsuite.agents.cores.config import ConstrainedConfig
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Config(PulledConfig):
+class Config(ConstrainedConfig):
     """Policy Regularization with Dataset Constraint for Offline Reinforcement Learning (Ran, Li,
     Zhang, Zhang and Yu, 2023, arXiv 2306.06569).
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import cast
 
 import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp
-from rlsuite.agents.offline.pulled.agent import make as make_pulled
+from rlsuite import metrics
+from rlsuite.agents.cores import dataset_source, dpg, off_policy
+from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, Shapes, normalized
+from rlsuite.agents.cores.off_policy import Minibatch, Recorded
 from rlsuite.agents.offline.rebrac.config import Config
-from rlsuite.agents.online.dpg.pull import Pull, Scene, normalized
-from rlsuite.agents.online.off_policy.state import Batch, sizes
-from rlsuite.metrics import Metrics
 from rlsuite.types import Agent, Context, Environment
 
 # How EDAC's networks start, and ReBRAC's after them.
@@ -29,18 +28,19 @@ def make(env: Environment, config: Config) -> Agent:
       env: what the data belongs to.
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
-    static: Any = config.static()
-    pull = Pull(
+    static = config.static()
+    near = Behaviour(
         actor_loss=partial(actor_loss, static.normalize_q),
         critic_term=critic_term,
         lagged=static.target_lag,
     )
-    return make_pulled("rebrac", env, config, pull, shapes=shapes(static))
+    learner = dpg.constrained("rebrac", env, static, near, shapes(static))
+    return off_policy.make(env, config, learner, dataset_source.make(config))
 
 
-def shapes(static: Any) -> tuple[mlp.Shape, mlp.Shape]:
+def shapes(static: Config) -> Shapes:
     """Layers of (actor, critic): LayerNorm after the critics' activations, EDAC's small start."""
-    actor, critic = sizes(static)
+    actor, critic = off_policy.shapes(static)
     critic = replace(critic, norm_place="after")
     if static.small_start:
         actor = replace(actor, hidden_bias=HIDDEN_BIAS, out_bound=ACTOR_BOUND)
@@ -55,7 +55,7 @@ def actor_loss(
     x: Scene,
     key: PRNGKeyArray,
     ctx: Context,
-) -> tuple[Float[Array, ""], Metrics]:
+) -> Report:
     """mean (beta_1 |mu(s) - a|^2 - lambda min_i Q_i(s, mu(s))), lambda = 1 / mean|min_i Q_i|:
     Tarasov et al., 2023, section 3, with the least critic and TD3+BC's scale as in their code.
 
@@ -70,7 +70,11 @@ def actor_loss(
 
 
 def critic_term(
-    state: PyTree, next_action: Float[Array, "b d"], batch: Batch, key: PRNGKeyArray, ctx: Context
+    state: PyTree,
+    next_action: Float[Array, "b d"],
+    batch: Minibatch,
+    key: PRNGKeyArray,
+    ctx: Context,
 ) -> Float[Array, " b"]:
     """beta_2 |a' - a'_data|^2, taken from the next value: Tarasov et al., 2023, section 3.
 
@@ -80,8 +84,9 @@ def critic_term(
     what the data would have done there. D4RL's view leaves such rows out, so that the authors'
     code never meets one.
     """
-    charge = squares(next_action, batch.extra.next_action)
-    return ctx.hp.critic_beta * jnp.where(batch.extra.next_valid, charge, 0.0)
+    recorded = cast(Recorded, batch.recorded)
+    charge = squares(next_action, recorded.next_action)
+    return ctx.hp.critic_beta * jnp.where(recorded.next_valid, charge, 0.0)
 
 
 def squares(a: Float[Array, "b d"], b: Float[Array, "b d"]) -> Float[Array, " b"]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlsuite.agents.offline.pulled.config import PulledConfig
+from rlsuite.agents.cores.config import ConstrainedConfig
 from rlsuite.config import Traced, knob
 
 
 @dataclass(frozen=True)
-class Config(PulledConfig):
+class Config(ConstrainedConfig):
     """Revisiting the Minimalist Approach to Offline Reinforcement Learning (Tarasov, Kurenkov,
     Nikulin, Kolesnikov, 2023, arXiv 2305.09836).
 

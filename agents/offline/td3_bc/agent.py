@@ -1,4 +1,4 @@
-"""TD3+BC as an agent: TD3's core, its actor pulled to the data's action."""
+"""TD3+BC as an agent: TD3's core, its actor kept near the data's action."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from rlsuite import metrics
-from rlsuite.agents.offline.pulled.agent import make as make_pulled
+from rlsuite.agents.cores import dataset_source, dpg, off_policy
+from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.offline.td3_bc.config import Config
-from rlsuite.agents.online.dpg.pull import Pull, Scene, normalized
-from rlsuite.metrics import Metrics
 from rlsuite.types import Agent, Context, Environment
 
 
@@ -21,12 +20,14 @@ def make(env: Environment, config: Config) -> Agent:
       env: what the data belongs to.
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
-    return make_pulled("td3-bc", env, config, Pull(actor_loss=actor_loss))
+    near = Behaviour(actor_loss=actor_loss)
+    learner = dpg.constrained("td3-bc", env, config.static(), near)
+    return off_policy.make(env, config, learner, dataset_source.make(config))
 
 
 def actor_loss(
     state: PyTree, action: Float[Array, "b d"], x: Scene, key: PRNGKeyArray, ctx: Context
-) -> tuple[Float[Array, ""], Metrics]:
+) -> Report:
     """-lambda mean Q1(s, mu(s)) + cloning mean (mu(s) - a)^2, lambda = alpha / mean|Q1|: Fujimoto
     and Gu, 2021, eq. 3 and 5."""
     loss = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha)

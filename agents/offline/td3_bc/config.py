@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlsuite.agents.offline.pulled.config import PulledConfig
+from rlsuite.agents.cores.config import ConstrainedConfig
 from rlsuite.config import Traced, knob
 
 
 @dataclass(frozen=True)
-class Config(PulledConfig):
+class Config(ConstrainedConfig):
     """A Minimalist Approach to Offline Reinforcement Learning (Fujimoto and Gu, 2021, arXiv
     2106.06860).
 

@@ -1,16 +1,11 @@
 """Deep Deterministic Policy Gradient (Lillicrap et al., 2016). `Config` loads no jax."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from rlsuite import lazy
-from rlsuite.agents.online.ddpg.config import Config
 
 if TYPE_CHECKING:
-    from rlsuite.agents.online.ddpg.agent import make
+    from rlsuite.agents.online.ddpg.agent import make as make
+    from rlsuite.agents.online.ddpg.config import Config as Config
 
-__all__ = ["Config", "make"]
-
-
-__getattr__ = lazy.attributes(__name__, {"make": f"{__name__}.agent"})
+__getattr__, __dir__ = lazy.agent(__name__)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from rlsuite.agents.cores import dpg, off_policy, replay_source
 from rlsuite.agents.online.ddpg.config import Config
-from rlsuite.agents.online.dpg.agent import algorithm, networks
-from rlsuite.agents.online.off_policy.agent import make as make_off_policy
 from rlsuite.types import Agent, Environment
 
 
@@ -17,6 +14,7 @@ def make(env: Environment, config: Config) -> Agent:
       env: any `Environment` with a Box of actions.
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
-    static: Any = config.static()
-    core = networks(env, static, critics=1, policy_delay=static.policy_delay, smoothing=False)
-    return make_off_policy(env, config, algorithm("ddpg", core))
+    static = config.static()
+    core = dpg.core(env, static, critics=1, policy_delay=static.policy_delay, smoothing=False)
+    learner = dpg.algorithm("ddpg", core)
+    return off_policy.make(env, config, learner, replay_source.make(env, config))

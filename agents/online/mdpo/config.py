@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.online.on_policy.config import Apart
+from rlsuite.agents.cores.on_policy_config import SeparateConfig
 from rlsuite.config import Traced, knob
 
 
 @dataclass(frozen=True)
-class Config(Apart):
+class Config(SeparateConfig):
     """Mirror Descent Policy Optimization (Tomar et al., ICLR 2022, arXiv 2005.09814), on-policy.
 
     Each iteration takes m full-batch Adam steps on E[r A] - KL(pi || pi_k) / t_k, started at pi_k:
     no line search, no clip. t_k falls linearly from 1 to 0 over the run. The value function is
-    fitted apart. m = 1 is the vanilla policy gradient, for the KL's gradient at pi_k is 0. Defaults
-    are the paper's 'loaded' version.
+    fitted separately. m = 1 is the vanilla policy gradient, for the KL's gradient at pi_k is 0.
+    Defaults are the paper's 'loaded' version.
     """
 
     num_envs: int = knob(1, "environments stepped together", ge=1)

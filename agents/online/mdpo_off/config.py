@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.online.soft.config import SoftConfig
+from rlsuite.agents.cores.config import SoftConfig
 from rlsuite.config import Traced, knob
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.online.on_policy.config import OnPolicy, largest_divisor
+from rlsuite.agents.cores.on_policy_config import OnPolicy, largest_divisor
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 

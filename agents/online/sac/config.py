@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite.agents.online.soft.config import SoftConfig, TemperatureConfig
+from rlsuite.agents.cores.config import SoftConfig, TemperatureConfig
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 from rlsuite.registry import EnvRow

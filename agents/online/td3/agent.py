@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rlsuite.agents.online.dpg.agent import algorithm, networks
-from rlsuite.agents.online.off_policy.agent import make as make_off_policy
+from rlsuite.agents.cores import dpg, off_policy, replay_source
 from rlsuite.agents.online.td3.config import Config
 from rlsuite.types import Agent, Environment
 
@@ -17,6 +14,7 @@ def make(env: Environment, config: Config) -> Agent:
       env: any `Environment` with a Box of actions.
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
-    static: Any = config.static()
-    core = networks(env, static, critics=2, policy_delay=static.policy_delay, smoothing=True)
-    return make_off_policy(env, config, algorithm("td3", core))
+    static = config.static()
+    core = dpg.core(env, static, critics=2, policy_delay=static.policy_delay, smoothing=True)
+    learner = dpg.algorithm("td3", core)
+    return off_policy.make(env, config, learner, replay_source.make(env, config))

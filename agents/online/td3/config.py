@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlsuite.agents.online.dpg.config import TwinDelayedConfig
-from rlsuite.agents.online.off_policy.config import OffPolicyConfig
+from rlsuite.agents.cores.config import OffPolicyConfig, TwinDelayedConfig
 from rlsuite.config import knob
 
 

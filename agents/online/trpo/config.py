@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlsuite.agents.online.on_policy.config import Apart
+from rlsuite.agents.cores.on_policy_config import SeparateConfig
 from rlsuite.config import Traced, knob
 from rlsuite.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Config(Apart):
+class Config(SeparateConfig):
     """Trust Region Policy Optimization (Schulman et al., ICML 2015, arXiv 1502.05477).
 
     Each iteration takes one natural-gradient step on the importance-weighted surrogate, as long as
     a mean KL(old || new) of `max_kl` allows to second order, and shortens it until the measured KL
     keeps the bound and the surrogate has not fallen; if no length does, the policy stays. The value
-    function is fitted apart. Trust region as in Lehmann (2024, arXiv 2401.13662); the KL is summed
-    over action dimensions.
+    function is fitted separately. Trust region as in Lehmann (2024, arXiv 2401.13662); the KL is
+    summed over action dimensions.
     """
 
     num_envs: int = knob(1, "environments stepped together", ge=1)
@@ -37,7 +37,7 @@ class Config(Apart):
     backtrack_factor: Traced[float] = knob(0.8, "each length over the one before", gt=0, lt=1)
 
     def check(self) -> None:
-        """As for every agent that fits V apart; the Fisher matrix needs a sample."""
+        """As for every agent that fits V separately; the Fisher matrix needs a sample."""
         super().check()
         if self.fisher_every > (batch := self.num_envs * self.num_steps):
             raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 Vector = Float[Array, " d"]
 Scalar = Float[Array, ""] | float
+Carry = tuple[Vector, Vector, Vector, Scalar]
 TINY = 1e-30
 
 
@@ -37,7 +38,7 @@ def conjugate_gradient(
       tolerance: of the squared residual.
     """
 
-    def body(carry: tuple[Vector, Vector, Vector, Array], _: None) -> tuple[Any, None]:
+    def body(carry: Carry, _: None) -> tuple[Carry, None]:
         x, residual, direction, size = carry
         image = product(direction)
         curvature = direction @ image

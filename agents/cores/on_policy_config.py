@@ -1,4 +1,4 @@
-"""The settings that every on-policy agent has, and those of the ones that fit V apart."""
+"""The settings that every on-policy agent has, and those of the ones that fit V separately."""
 
 from __future__ import annotations
 
@@ -99,8 +99,9 @@ class OnPolicy(config.Config):
 
 
 @dataclass(frozen=True)
-class Apart(OnPolicy):
-    """Of agents that step the policy on the whole rollout and fit V apart, by minibatch Adam."""
+class SeparateConfig(OnPolicy):
+    """Of agents that step the policy on the whole rollout and fit V by an optimiser of its own, on
+    minibatches."""
 
     value_learning_rate: Traced[float] = knob(3e-4, "Adam step size of the value function", gt=0)
     value_epochs: int = knob(5, "passes of the value function over each rollout", ge=1)
@@ -112,7 +113,7 @@ class Apart(OnPolicy):
         if self.network == "gru":
             raise UsageError(
                 "agent.network 'gru' shares its core between policy and value function, which "
-                "this agent fits apart: use 'mlp' or 'cnn' (agent 'ppo' takes 'gru')"
+                "this agent fits separately: use 'mlp' or 'cnn' (agent 'ppo' takes 'gru')"
             )
         self.check_minibatches("value_minibatches", self.value_minibatches)
         if self.normalize_advantages:

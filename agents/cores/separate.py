@@ -1,24 +1,24 @@
-"""For agents that update the policy's weights and the value function's apart."""
+"""Separate optimisers for policy and value function, as MDPO and TRPO have them."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import jax
 import optax
 from jaxtyping import Array, Float, PyTree
 
 from rlsuite import shuffle
-from rlsuite.agents.online.on_policy import learning, losses
-from rlsuite.agents.online.on_policy.learning import Batch
-from rlsuite.agents.online.on_policy.losses import Sample
-from rlsuite.agents.online.on_policy.state import Parts, Rollout, State, optimizer
+from rlsuite.agents.cores import on_policy
+from rlsuite.agents.cores.on_policy import Parts, Rollout, Samples, Scalar, State, optimizer
+from rlsuite.agents.cores.on_policy_config import SeparateConfig
 from rlsuite.distributions import Distribution
 from rlsuite.keys import Purpose, stream
 from rlsuite.networks import Output
 from rlsuite.types import Context
 
+SeparateT = TypeVar("SeparateT", bound=SeparateConfig)
 POLICY = ("actor", "actor_conv", "head")
 
 
@@ -34,31 +34,37 @@ def join(policy: PyTree, value: PyTree) -> PyTree:
     return {"params": {**policy, **value}}
 
 
-def prepare(parts: Parts, state: State, batch: Rollout, ctx: Context) -> tuple[State, Batch]:
+def prepare(
+    parts: Parts[SeparateT], state: State, rollout: Rollout, ctx: Context
+) -> tuple[State, Samples]:
     """The rollout as one flat batch [t*n, ...], advantages standardised over all of it."""
-    state, seen = learning.prepare(parts, state, batch, ctx)
+    state, seen = on_policy.prepare(parts, state, rollout, ctx)
     if parts.static.normalize_advantages:
-        advantage = losses.standardize_exactly(seen.sample.advantage)
+        advantage = on_policy.standardize_exactly(seen.sample.advantage)
         seen = seen._replace(sample=seen.sample._replace(advantage=advantage))
-    return state, learning.flatten(parts, seen)
+    return state, on_policy.flatten(parts, seen)
 
 
-def distribution(parts: Parts, value: PyTree, seen: Batch, policy: PyTree) -> Distribution:
+def distribution(
+    parts: Parts[SeparateT], value: PyTree, seen: Samples, policy: PyTree
+) -> Distribution:
     """pi of every sample, as a function of the policy's weights alone."""
     return _output(parts, policy, value, seen).dist
 
 
-def _output(parts: Parts, policy: PyTree, value: PyTree, seen: Batch) -> Output:
+def _output(parts: Parts[SeparateT], policy: PyTree, value: PyTree, seen: Samples) -> Output:
     return parts.network.unroll(join(policy, value), (), seen.obs, seen.is_first)
 
 
-def value_optimizer(parts: Parts, ctx: Context, fraction: Any) -> optax.GradientTransformation:
+def value_optimizer(
+    parts: Parts[SeparateT], ctx: Context, fraction: Scalar
+) -> optax.GradientTransformation:
     """Adam of the value function in this iteration."""
     return optimizer(parts, ctx, ctx.hp.value_learning_rate, fraction)
 
 
 def fit_value(
-    parts: Parts, state: State, ctx: Context, seen: Batch, opt_state: PyTree
+    parts: Parts[SeparateT], state: State, ctx: Context, seen: Samples, opt_state: PyTree
 ) -> tuple[PyTree, PyTree, Float[Array, " steps"]]:
     """`value_epochs` passes of minibatch Adam on the (clipped) value loss.
 
@@ -70,7 +76,7 @@ def fit_value(
     Returns:
       (the value function's weights, its optimiser state, the loss of every step).
     """
-    s, fraction = parts.static, learning.progress(state, ctx).fraction
+    s, fraction = parts.static, on_policy.progress(state, ctx).fraction
     policy, value = split(state.params)
     tx = value_optimizer(parts, ctx, fraction)
     key = stream(state.key, Purpose.LEARN, state.counters.iterations)
@@ -79,7 +85,9 @@ def fit_value(
     rows = rows.reshape(s.value_epochs * s.value_minibatches, -1)
     epsilon = ctx.hp.clip_epsilon if s.value_clip else None
 
-    def step(carry: tuple[PyTree, PyTree], rows: Array) -> tuple[Any, Float[Array, ""]]:
+    def step(
+        carry: tuple[PyTree, PyTree], rows: Array
+    ) -> tuple[tuple[PyTree, PyTree], Float[Array, ""]]:
         value, opt_state = carry
         batch = jax.tree.map(lambda x: x[rows], seen)
         objective = partial(_value_objective, parts, policy, batch, epsilon)
@@ -92,7 +100,9 @@ def fit_value(
 
 
 def _value_objective(
-    parts: Parts, policy: PyTree, batch: Batch, epsilon: Any, value: PyTree
+    parts: Parts[SeparateT], policy: PyTree, batch: Samples, epsilon: Scalar | None, value: PyTree
 ) -> Float[Array, ""]:
-    x: Sample = batch.sample
-    return losses.value_loss(_output(parts, policy, value, batch).value, x.value, x.target, epsilon)
+    x = batch.sample
+    return on_policy.value_loss(
+        _output(parts, policy, value, batch).value, x.value, x.target, epsilon
+    )
