@@ -29,16 +29,39 @@ def commands() -> list[str]:
     return [match.group(1).strip() for match in found if match]
 
 
+def scripts() -> list[str]:
+    """Ten lines of library, and what goes on from there."""
+    found = blocks("python")
+    assert len(found) == 2
+    return found
+
+
 def test_the_library_script_runs(tmp_path: Path) -> None:
-    (script,) = blocks("python")
+    script, _ = scripts()
     assert len([line for line in script.splitlines() if line.strip()]) <= 12
+    assert run_script(script, tmp_path).splitlines() == ["(8, 5)"]
+    assert (tmp_path / "policy.safetensors").exists()
+
+
+def test_the_script_that_goes_on_runs(tmp_path: Path) -> None:
+    _, script = scripts()
+    printed = run_script(script, tmp_path)
+    assert "agent.learning_rate" in printed
+    assert len(list((tmp_path / "runs" / "mine" / "cells").glob("*.done"))) == 2
+
+
+def test_it_is_short() -> None:
+    assert len(TEXT.split()) < 1200
+
+
+def run_script(script: str, folder: Path) -> str:
+    """What it prints, in another process."""
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=worker_environment("cpu"),
-        capture_output=True, text=True, timeout=300,
+        [sys.executable, "-c", script], cwd=folder, env=worker_environment("cpu"),
+        capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "(8, 5)"
-    assert (tmp_path / "policy.safetensors").exists()
+    return done.stdout
 
 
 def test_the_grid_file_is_valid(tmp_path: Path) -> None:
