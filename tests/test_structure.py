@@ -31,11 +31,15 @@ def test_a_reading_set_follows_imports_and_counts_each_file_once(tmp_path: Path)
     (tmp_path / "rlsuite").mkdir()
     folder = tmp_path / "agents" / "one"
     folder.mkdir(parents=True)
-    (tmp_path / "rlsuite" / "ground.py").write_text("from typing import Any\nx: Any = 1\n")
-    (folder / "__init__.py").write_text("'''A door.'''\n" * 9)
-    (folder / "config.py").write_text("from rlsuite import ground\n")
+    (tmp_path / "rlsuite" / "ground.py").write_text(
+        "from typing import Any\nx: Any = 1\n", encoding="utf-8"
+    )
+    (folder / "__init__.py").write_text("'''A door.'''\n" * 9, encoding="utf-8")
+    (folder / "config.py").write_text("from rlsuite import ground\n", encoding="utf-8")
     text = "from rlsuite import ground\nfrom rlsuite.agents.one.config import Config\n\n"
-    (folder / "agent.py").write_text(text + "def make(env, config, more):\n    '''Args: none.'''\n")
+    (folder / "agent.py").write_text(
+        text + "def make(env, config, more):\n    '''Args: none.'''\n", encoding="utf-8"
+    )
     modules = structure.sources(tmp_path)
     assert structure.reading(modules, "rlsuite.agents.one.agent") == (2, 6, 3, 8)
     paths = list(modules.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ from offline_tools import dataset_for
 
 from rlsuite import config, dataset, mlp, optim, registry
 from rlsuite.agents.cores import cloning
+from rlsuite.agents.cores.config import CloningConfig
 from rlsuite.agents.offline.bc.agent import best_trajectories, discounted_returns
 from rlsuite.distributions import Gaussian
 from rlsuite.errors import UsageError
@@ -25,12 +25,12 @@ KEY = jax.random.key(0)
 MINE = ("bc", "iql", "odice", "cql")
 
 
-def static(**changes: Any) -> Any:
-    base = {
+def static(**changes: Any) -> CloningConfig:
+    base: dict[str, Any] = {
         "policy": "gaussian", "mean": "tanh", "log_std_min": -5.0, "log_std_max": 2.0,
         "decay": "none", "updates": 10,
     }  # fmt: skip
-    return SimpleNamespace(**{**base, **changes})
+    return CloningConfig(**{**base, **changes}).static()
 
 
 def context(**changes: float) -> Context:

@@ -168,7 +168,7 @@ def test_a_critic_term_lowers_targets_by_what_is_kept():
 
     core, ctx = linear(0.2, (2.0, 3.0), behaviour=Behaviour(critic_term=charge)), context()
     learner = dpg.init(core, jax.random.key(0), ctx)
-    rows = ROWS._replace(extra=jnp.array([[1.1], [0.8]]))
+    rows = ROWS._replace(recorded=jnp.array([[1.1], [0.8]]))
     y, _ = dpg.target(core, learner, rows, KEYS, ctx)
     np.testing.assert_allclose(y, [2.08 - 0.9 * 0.5, 3.0], rtol=1e-6)
 
@@ -182,7 +182,7 @@ def test_a_pull_learns_on_the_critics_just_updated_and_the_targets_action():
         return Data(state.count + 1), {"seen": metrics.mean(x.next_action)}
 
     slot = Behaviour(init=lambda key, ctx: Data(jnp.int32(0)), update=learn)
-    core, ctx = linear(0.2, (2.0, 3.0), pull=slot, policy_delay=2), context()
+    core, ctx = linear(0.2, (2.0, 3.0), behaviour=slot, policy_delay=2), context()
     learner = dpg.init(core, jax.random.key(0), ctx)
     learner, _ = dpg.update(core, learner, ROWS, jax.random.key(1), ctx)
     q, q_target = seen["value"]

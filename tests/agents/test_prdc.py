@@ -320,7 +320,7 @@ def test_only_preparing_touches_the_host():
 
 @pytest.mark.parametrize("how", WAYS)
 def test_settings_are_traced(how):
-    agent, ctx = prepared(dataset_for(setup(prdc)[0].env, rows=300), search=how, beta=0.3)
+    agent, ctx = prepared(dataset_for(setup(prdc)[0].env, rows=300), search=how, beta=1.0)
     names = ["alpha", "beta", "learning_rate", "tau", "gamma", "standardize_epsilon"]
     assert_nothing_baked_in(agent, ctx, names)
 

@@ -48,7 +48,7 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
         return execute.Outcome(len(cells), 0, {}, 0, 0.0)
 
     monkeypatch.setattr(execute, "execute", at_once)
-    monkeypatch.setattr(launch, "Workers", lambda *_: None)
+    monkeypatch.setattr(launch, "Workers", lambda *_, **__: None)
 
     def run(text: str, *options: str) -> Path:
         (tmp_path / "study.toml").write_text(text, encoding="utf-8")

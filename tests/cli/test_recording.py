@@ -60,7 +60,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no dataset": (["train", "prdc"], "none was given: try --dataset pendulum-replay"),
     "nowhere to play": (
         ["train", "bc", "--dataset", "antmaze-umaze-v2", *BUDGET],
-        "no environment for dataset antmaze-umaze-v2: name one of the same sizes by --env",
+        "the suite has no environment for dataset antmaze-umaze-v2",
     ),
     "a setting that cloning lacks": (
         [*OFFLINE, *BUDGET, "--agent.gamma", "0.9"],

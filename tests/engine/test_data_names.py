@@ -53,6 +53,7 @@ def test_one_grid_refuses_one_dataset_on_two_environments(tmp_path: Path) -> Non
     wide: dict[str, Any] = {"obs": rec.obs, "next_obs": rec.next_obs, "action": rec.action}
     sizes = {"obs": 11, "next_obs": 11, "action": 3}
     wide = {name: column[:, :1].repeat(sizes[name], 1) for name, column in wide.items()}
+    wide["action"] = wide["action"] / 2
     npz.write(path, dataclasses.replace(rec, header=header, **wide))
     with pytest.raises(UsageError, match="hop on mujoco:Hopper-v4 and on mujoco:Hopper-v5"):
         cells(path, envs=("mujoco:Hopper-v4", "mujoco:Hopper-v5"))

@@ -143,10 +143,10 @@ class OtherShape(Clock):
 
 
 class Fractions(Clock):
-    observation_space = spaces.Box(0, 255, (2,), np.uint8)
+    observation_space = spaces.Box(0, 255, (2, 2), np.uint8)
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
-        return np.full(2, 0.5), {}
+        return np.full((2, 2), 0.5), {}
 
 
 class TwoRewards(Clock):
