@@ -26,10 +26,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rlsuite import keys, metrics
 from rlsuite.engine.cells import executed_budget
-from rlsuite.engine.program import Program, context, evaluation_key, tree_bytes
+from rlsuite.engine.program import Program, context, tree_bytes
 from rlsuite.engine.runner import boundaries
 from rlsuite.engine.store import Rows
-from rlsuite.errors import UsageError
+from rlsuite.errors import UsageError, nearest
 from rlsuite.types import Agent, Context, Mode, PolicyParams, PolicyT, State, Tree
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Result(Generic[PolicyT]):
       policies: the trained policy of each seed.
       metrics: of each seed, training metrics over the whole run.
       seeds: in the same order.
-      status: of each seed: done, nan (a metric was not finite) or stopped (by the callback).
+      status: of each seed: done, nan (a metric or an evaluation was not finite) or stopped (by the
+        callback).
       rows: of each seed, metric -> [(step, seconds of training, value), ...].
       states: the whole state of each seed, for `warm`; empty from worker processes.
       iterations: that each state has behind it.
@@ -109,8 +110,6 @@ class Result(Generic[PolicyT]):
         Raises:
           UsageError: no seed has such a metric.
         """
-        from rlsuite.errors import nearest
-
         known = sorted({name for rows in self.rows for name in rows})
         if metric not in known:
             raise UsageError(f"no metric {metric!r}: {nearest(metric, known)}")
@@ -236,18 +235,13 @@ class Session:
                 return
 
     def _begin(self) -> metrics.Metrics:
-        start, agent = self.plan.start, self.program.agent
-        if not (self.starts or start.policy is not None):
-            roots = self.program.stack([keys.root(seed) for seed in self.seeds])
-            self.state, running = self.program.init(roots, self.ctx)
+        agent = self.program.agent
+        if not self.starts:
+            roots, policy = self.program.roots(self.seeds), self.plan.start.policy
+            self.state, running = self.program.init(roots, self.ctx, policy)
             return running
-        if self.starts:
-            # Copies: what advances a state consumes it, and these belong to an earlier result.
-            states = [jax.tree.map(jnp.copy, state) for state in self.starts]
-        else:
-            init = jax.jit(lambda key, ctx, policy: agent.init(key, ctx, warm=policy))
-            roots = [keys.root(seed) for seed in self.seeds]
-            states = [init(key, self.contexts[0], start.policy) for key in roots]
+        # Copies: what advances a state consumes it, and these belong to an earlier result.
+        states = [jax.tree.map(jnp.copy, state) for state in self.starts]
         empty = metrics.empty(jax.eval_shape(agent.step, states[0], self.contexts[0])[1])
         self.state = self.program.stack(states)
         return self.program.stack([empty] * len(states))
@@ -267,8 +261,7 @@ class Session:
         return {n: np.array([row.get(n, np.nan) for row in told], np.float64) for n in names}
 
     def _host(self, running: metrics.Metrics) -> list[dict[str, float]]:
-        host = jax.device_get(running)
-        rows = [metrics.to_host(self.program.row(host, i)) for i in range(len(self.seeds))]
+        rows = self.program.measured(running)[: len(self.seeds)]
         for i, row in enumerate(rows):
             # A mean of nothing is left out, so what is not finite here is a fault.
             if not all(np.isfinite(list(row.values()))):
@@ -277,9 +270,12 @@ class Session:
 
     def _evaluate(self, at: int) -> dict[str, np.ndarray]:
         at += self.plan.start.iterations
-        chosen = self.program.stack([evaluation_key(seed, at) for seed in self.seeds])
+        chosen = self.program.evaluation_keys(self.seeds, at)
         out = jax.device_get(self.program.evaluate(self.state, chosen, self.ctx))
         rows = [self.program.row(out, i) for i in range(len(self.seeds))]
+        for i, row in enumerate(rows):
+            if not np.isfinite(row.returns).all():
+                self.status[i] = "nan"
         return {
             "eval/return": np.array([row.returns.mean() for row in rows], np.float64),
             "eval/return_std": np.array([row.returns.std() for row in rows], np.float64),

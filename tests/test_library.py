@@ -332,3 +332,29 @@ def test_per_seed_is_a_sequence() -> None:
     assert len(mixed[1:]) == 3
     with pytest.raises(IndexError):
         mixed[4]
+
+
+def test_seeds_that_start_from_a_policy_compile_once() -> None:
+    traced: list[int] = []
+    made = agent()
+
+    def init(key: Any, ctx: Any, warm: Any = None) -> Any:
+        traced.append(1)
+        return made.init(key, ctx, warm=warm)
+
+    counted = dataclasses.replace(made, init=init)
+    short = {**SMALL, "total_steps": STEPS, "evaluations": 1, "logs": 1}
+    result = rlsuite.train(counted, seeds=3, warm=trained().policies[0], **short)
+    assert len(result.policies) == 3
+    assert len(traced) == 1
+
+
+def test_an_evaluation_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate = Program.evaluate
+
+    def broken(self: Program, *given: Any) -> Any:
+        out = evaluate(self, *given)
+        return out._replace(returns=out.returns * jnp.nan)
+
+    monkeypatch.setattr(Program, "evaluate", broken)
+    assert rlsuite.train(agent(), seeds=1, **SMALL).status == ["nan"]

@@ -90,9 +90,11 @@ class Program:
 
     # --- the traced functions -------------------------------------------------------------------
 
-    def _init(self, key: PRNGKeyArray, ctx: Context) -> tuple[State, Metrics]:
+    def _init(
+        self, key: PRNGKeyArray, ctx: Context, warm: PolicyParams = None
+    ) -> tuple[State, Metrics]:
         self.traces["init"] += 1
-        state = self.agent.init(key, ctx)
+        state = self.agent.init(key, ctx, warm=warm)
         return state, metrics.empty(jax.eval_shape(self.agent.step, state, ctx)[1])
 
     def _chunk(
@@ -154,13 +156,28 @@ class Program:
     def _padded(self, seeds: Sequence[int]) -> Int[np.ndarray, " width"]:
         return np.asarray([*seeds, *[seeds[-1]] * (self.width - len(seeds))], np.int32)
 
+    def measured(self, running: Metrics) -> list[dict[str, float]]:
+        """Plain numbers of each run; more rows than runs where some are missing."""
+        wide = self.width > 1
+        return metrics.rows_to_host(running) if wide else [metrics.to_host(running)]
+
     def row(self, tree: Any, index: int) -> Any:
         """One run's part of what the functions return."""
         return tree if self.width == 1 else jax.tree.map(lambda leaf: leaf[index], tree)
 
-    def init(self, key: Key[Array, "*width"], ctx: Context) -> tuple[State, Metrics]:
-        """The state before the first step, and empty metrics, from the run's root key."""
-        return self._call("init", self._init, (), (0, CONTEXT_AXES), key, ctx)
+    def init(
+        self, key: Key[Array, "*width"], ctx: Context, warm: PolicyParams = None
+    ) -> tuple[State, Metrics]:
+        """The state before the first step, and empty metrics.
+
+        Args:
+          key: the runs' root keys.
+          ctx: of the runs.
+          warm: the policy that all of them start from.
+        """
+        if warm is None:
+            return self._call("init", self._init, (), (0, CONTEXT_AXES), key, ctx)
+        return self._call("warm", self._init, (), (0, CONTEXT_AXES, None), key, ctx, warm)
 
     def chunk(
         self, state: State, running: Metrics, ctx: Context, count: int

@@ -207,8 +207,7 @@ class Runner:
 
     def _boundary(self, at: Position) -> Position:
         if at.iteration in self.logs:
-            wide = self.program.width > 1
-            rows = metrics.rows_to_host(at.running) if wide else [metrics.to_host(at.running)]
+            rows = self.program.measured(at.running)
             for i, track in self.running:
                 track.log(at.iteration, rows[i])
             at = at._replace(running=metrics.empty(at.running))
