@@ -52,7 +52,7 @@ def row(env_id: str, **options: Any) -> EnvRow:
         found = EnvRow(
             env_id, "rlsuite.envs.gym_adapter:make", observation, action,
             None if env.spec is None else env.spec.max_episode_steps, "gymnasium",
-            options=_options(env), resumable=False,
+            options=tuple(dict.fromkeys((*_options(env), *options))), resumable=False,
             render=RECORD if "rgb_array" in (env.metadata.get("render_modes") or ()) else "",
         )  # fmt: skip
     finally:
@@ -200,14 +200,22 @@ def _try(env: gymnasium.Env, env_id: str) -> None:
     try:
         begin(env, env_id, seed=0)
         doing = "step"
-        env.action_space.seed(0)
-        advance(env, env_id, np.asarray(env.action_space.sample()))
+        advance(env, env_id, _rest(env.action_space))
     except UsageError:
         raise
     except gymnasium.error.DependencyNotInstalled as e:
         raise UsageError(f"{env_id} needs a package that is missing: {_line(e)}") from None
     except Exception as e:
         raise UsageError(f"{env_id}: {doing} fails: {type(e).__name__}: {_line(e)}") from e
+
+
+def _rest(space: spaces.Space) -> np.ndarray:
+    """What is nearest to no action: Gymnasium cannot draw from a box of the largest floats."""
+    if isinstance(space, spaces.Discrete):
+        return np.asarray(space.start)
+    assert isinstance(space, spaces.Box)
+    # Of a box of no axes numpy makes a number.
+    return np.asarray(np.clip(np.zeros(space.shape), space.low, space.high))
 
 
 def joined(env: gymnasium.Env) -> gymnasium.Env:
@@ -267,7 +275,8 @@ def playable(space: spaces.Space, env_id: str) -> spaces.Box | spaces.Discrete:
     if isinstance(space, spaces.Discrete):
         return spaces.Discrete(int(space.n), start=int(space.start), dtype=np.int32)
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
-        low, high = space.low.astype(np.float32), space.high.astype(np.float32)
+        with np.errstate(over="ignore"):
+            low, high = space.low.astype(np.float32), space.high.astype(np.float32)
         return spaces.Box(low, high, space.shape, np.float32)
     raise UsageError(_unsupported(env_id, "actions", space))
 
@@ -275,13 +284,13 @@ def playable(space: spaces.Space, env_id: str) -> spaces.Box | spaces.Discrete:
 def light(space: spaces.Box | spaces.Discrete, widest: bool = False) -> Space:
     """A space in a few numbers; bounds that differ by entry are none, or the `widest`."""
     if isinstance(space, spaces.Discrete):
-        return Space("discrete", n=int(space.n))
-    shape = tuple(space.shape)
+        return Space("discrete", n=int(space.n), start=int(space.start))
+    shape, size = tuple(space.shape), int(space.dtype.itemsize)
     if not widest and np.unique(space.low).size + np.unique(space.high).size > 2:
-        return Space("box", shape)
+        return Space("box", shape, bytes=size)
     # Six digits: float32's 0.1 is 0.1, not 0.10000000149.
     low, high = (float(f"{bound:.6g}") for bound in (space.low.min(), space.high.max()))
-    return Space("box", shape, low=low, high=high)
+    return Space("box", shape, low=low, high=high, bytes=size)
 
 
 def _options(env: gymnasium.Env) -> tuple[str, ...]:

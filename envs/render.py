@@ -39,6 +39,10 @@ class Stage(Protocol):
         """uint8[h, w, 3] of the present state."""
         ...
 
+    def close(self) -> None:
+        """The film is over."""
+        ...
+
 
 class PureStage:
     """An environment of pure functions, drawn from its state."""
@@ -64,6 +68,9 @@ class PureStage:
         """See `Stage`."""
         return self._draw(jax.tree.map(np.asarray, self._state), self._obs)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class GymStage:
     """A Gymnasium environment, drawn by itself."""
@@ -83,6 +90,10 @@ class GymStage:
     def picture(self) -> np.ndarray:
         """See `Stage`."""
         return picture(self._env)
+
+    def close(self) -> None:
+        """Windows and renderers are the simulator's."""
+        gym_rows.close(self._env)
 
 
 def record(
@@ -125,7 +136,10 @@ def record(
 
     chosen: Mode = mode or agent.evaluation_mode
     limit = env.time_limit or DEFAULT_STEP_LIMIT
-    total, length = _play(stage, agent, policy, key, chosen, limit, show)
+    try:
+        total, length = _play(stage, agent, policy, key, chosen, limit, show)
+    finally:
+        stage.close()
     # A GIF counts in hundredths of a second, and players distrust less than two.
     duration = 10 * max(2, round(100 / fps))
     more = {"append_images": frames[1:], "duration": duration, "loop": 0}

@@ -301,6 +301,7 @@ def _parse_scalar(info: FieldInfo, kind: Any, text: str) -> Any:
 
 
 # A key is made of 32 bits, the sign left out.
+MOST_SEEDS = 1_000_000
 SEED_LIMIT = 2**31
 
 
@@ -322,6 +323,17 @@ def check_seed(value: Any, called: str = "a seed") -> int:
     return seed
 
 
+def few_enough(seeds: int) -> int:
+    """A number of seeds, before a list of them fills the memory.
+
+    Raises:
+      UsageError: more than `MOST_SEEDS`.
+    """
+    if seeds > MOST_SEEDS:
+        raise UsageError(f"seeds must be at most {MOST_SEEDS:,}, not {seeds:,}")
+    return seeds
+
+
 def check_seeds(seeds: Any) -> list[int]:
     """Seeds as plain numbers: of a number as many from 0 on, else each by itself.
 
@@ -329,7 +341,7 @@ def check_seeds(seeds: Any) -> list[int]:
       UsageError: there are none, one is none, or one is given twice.
     """
     if not isinstance(seeds, Iterable):
-        seeds = range(check_seed(seeds, "seeds"))
+        seeds = range(few_enough(check_seed(seeds, "seeds")))
     found = [check_seed(seed) for seed in cast("Iterable[object]", seeds)]
     if not found:
         raise UsageError("seeds must be at least 1")

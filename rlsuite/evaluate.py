@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from rlsuite import vector
@@ -21,6 +22,20 @@ class Evaluation(NamedTuple):
     returns: Float[Array, " e"]
     lengths: Int[Array, " e"]
     finished: Bool[Array, " e"]
+
+
+def summary(out: Evaluation) -> dict[str, float]:
+    """An evaluation on the host as numbers for a row; the share of episodes that the step limit cut
+    only where there are some."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = {
+            "eval/return": float(out.returns.mean()),
+            "eval/return_std": float(out.returns.std()),
+            "eval/length": float(out.lengths.mean()),
+        }
+    if not out.finished.all():
+        values["eval/unfinished"] = float((~out.finished).mean())
+    return values
 
 
 def evaluate(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, cast, overload
 
 import jax
+import numpy as np
 from gymnasium import spaces
 
 from rlsuite import keys, registry
@@ -25,7 +26,6 @@ from rlsuite.engine import cells, files, program, tree
 from rlsuite.engine.data import check_fit, check_need, resolve, shapes
 from rlsuite.engine.data import load as load_data
 from rlsuite.engine.spec import Request
-from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 from rlsuite.training import (
     Callback,
@@ -88,10 +88,12 @@ def make(
     if check is not None:
         check(described)
     agent: Agent[Any, Any, Any] = row.load_make()(task, config)
-    _MADE[id(agent)] = Request(
-        name, [task.id], [], settings=config.to_mapping(), env_options=registry.options_of(task)
-    )
-    weakref.finalize(agent, _MADE.pop, id(agent), None)
+    if registry.was_made(task):
+        # Of an environment built in another way nobody knows how to build it again.
+        _MADE[id(agent)] = Request(
+            name, [task.id], [], settings=config.to_mapping(), env_options=registry.options_of(task)
+        )
+        weakref.finalize(agent, _MADE.pop, id(agent), None)
     return agent
 
 
@@ -100,11 +102,12 @@ def describe(env: Environment) -> registry.EnvRow:
 
     def plain(space: spaces.Space[Any]) -> registry.Space:
         if isinstance(space, spaces.Discrete):
-            return registry.Space("discrete", n=int(space.n))
+            return registry.Space("discrete", n=int(space.n), start=int(space.start))
         if not isinstance(space, spaces.Box):
             raise UsageError(f"{env.id} has {space}: agents take Box and Discrete")
         low, high = float(space.low.min()), float(space.high.max())
-        return registry.Space("box", space.shape, low=low, high=high)
+        size = 1 if space.dtype == np.uint8 and len(space.shape) > 1 else 4
+        return registry.Space("box", space.shape, low=low, high=high, bytes=size)
 
     seen, done = plain(env.observation_space), plain(env.action_space)
     return registry.EnvRow(env.id, "", seen, done, env.time_limit, "own", resumable=env.resumable)
@@ -229,7 +232,9 @@ def _followed(
         def tell(moment: Moment) -> bool:
             taken[moment.seeds] = (moment.step - planned.first_step) * len(moment.seeds)
             show(moment, sum(taken.values()))
-            return callback is not None and callback(moment) is True
+            stop = None if callback is None else callback(moment)
+            # numpy's truth too: what is compared is mostly an entry of an array.
+            return isinstance(stop, bool | np.bool_) and bool(stop)
 
         yield tell
 
@@ -262,7 +267,12 @@ def _start(
     if isinstance(warm, Result):
         if not len(warm.states):
             raise UsageError("worker processes keep no states: give warm=result.policies[0]")
-        return Start(states=warm.states, iterations=warm.iterations), warm.seeds
+        if len(behind := sorted(set(warm.iterations))) > 1:
+            raise UsageError(
+                f"these seeds ended after {behind[0]} to {behind[-1]} iterations: let those that "
+                "were stopped go on by themselves, from a result of their own"
+            )
+        return Start(states=warm.states, iterations=behind[0]), warm.seeds
     return Start(policy=warm), []
 
 
@@ -272,10 +282,12 @@ def _request(
 ) -> Request:  # fmt: skip
     made = _MADE.get(id(agent))
     if made is None:
-        raise UsageError("workers= builds the agent by name: make it by rlsuite.make(...)")
+        raise UsageError(
+            "workers= builds agent and environment by name: make both by rlsuite.make(agent, id)"
+        )
     if data is not None and not isinstance(data, str):
         raise UsageError("workers= loads the data by itself: give its name or path as data=")
-    registry.env(agent.env.id)
+    registry.env(agent.env.id, made.env_options)
     return dataclasses.replace(
         made, seeds=seeds, total_steps=total_steps, cadence=cadence,
         datasets=[] if data is None else [data],
@@ -305,7 +317,7 @@ def load_dataset(spec: str, env: Environment | str) -> Tree:
     """
     ref = resolve("dataset", spec)
     task = make_env(env) if isinstance(env, str) else env
-    check_fit(ref, registry.env(task.id), {})
+    check_fit(ref, describe(task), {})
     return load_data(ref, task)
 
 
@@ -322,22 +334,10 @@ def load_results(*folders: str | Path) -> Frames:
     Raises:
       UsageError: a folder holds neither, or a file in it is damaged.
     """
-    import polars as pl
-
     from rlsuite.analysis import frames, merging
 
-    paths = [Path(folder) for folder in folders]
-    loaded = merging.load(paths)
-    stored = [cell for path in paths if Store(path).exists() for cell in Store(path).cells()]
-    known = {
-        cell.id: {"cell": cell.id, **{f"agent.{n}": v for n, v in cell.config.items()}}
-        for cell in stored
-    }
+    loaded = merging.load([Path(folder) for folder in folders])
     table = loaded.cells
-    # Tables kept of a folder have the settings in columns of their own already.
-    if known and not any(column.startswith("agent.") for column in table.columns):
-        settings = pl.DataFrame(list(known.values()), infer_schema_length=None, strict=False)
-        table = table.join(settings, on="cell", how="left", maintain_order="left")
     beside = table.drop("sweep", "seconds", "compile_seconds", "provenance", "error")
     rows = loaded.rows.join(beside, on="cell", how="left", maintain_order="left")
     return frames.Frames(rows, table)
@@ -389,7 +389,7 @@ def save(
         if len(policy.states) != 1:
             raise UsageError(f"save: {len(policy.states)} states, one file holds one: train one")
         state = tree.to_arrays(policy.states[0], "state")
-        cell["seed"], meta["iteration"] = policy.seeds[0], policy.iterations
+        cell["seed"], meta["iteration"] = policy.seeds[0], policy.iterations[0]
         policy = policy.policies[0]
     files.write_arrays(Path(path), tree.to_arrays(policy, "policy") | dict(state), meta)
 

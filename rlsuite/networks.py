@@ -20,6 +20,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
+from rlsuite import box
 from rlsuite.dense import Dense
 from rlsuite.distributions import Categorical, Distribution, Gaussian, TanhGaussian
 
@@ -141,7 +142,7 @@ class PolicyHead(nn.Module):
         if isinstance(self.space, spaces.Discrete):
             logits = Dense(int(self.space.n), kernel_init=kernel)(h)
             return Categorical(logits, int(self.space.start))
-        size = int(np.prod(self.space.shape))
+        size = box.size(self.space)
         loc = Dense(size, kernel_init=kernel)(h)
         log_std = self.param("log_std", nn.initializers.zeros, (size,))
         kind = Gaussian if self.distribution == "gaussian" else TanhGaussian

@@ -6,6 +6,7 @@ another package's agents appear in `rlsuite list agents` as soon as it is instal
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -26,13 +27,16 @@ _OPTIONS: dict[int, dict[str, Any]] = {}
 
 @dataclass(frozen=True)
 class Space:
-    """A space in a few plain numbers. `n` for discrete, `shape` and bounds for a box."""
+    """A space in a few plain numbers: `n` numbers from `start` on, or `shape` and bounds of a box.
+    `bytes` are of an entry as agents see it: 1 in images."""
 
     kind: Literal["discrete", "box"]
     shape: tuple[int, ...] = ()
     n: int = 0
     low: float = float("-inf")
     high: float = float("inf")
+    start: int = 0
+    bytes: int = 4
 
     def __str__(self) -> str:
         if self.kind == "discrete":
@@ -41,10 +45,22 @@ class Space:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A number in an environment's `default_params` that runs may have otherwise (a mass, a level):
+    the field's name, its usual value and the values it may have."""
+
+    name: str
+    usual: float
+    low: float = float("-inf")
+    high: float = float("inf")
+
+
+@dataclass(frozen=True)
 class EnvRow:
     """One environment: `target` is 'module:function', called with (id, **options).
 
-    `render`, where there is one, is the 'module:function' that draws an episode to a file.
+    `render`, where there is one, is the 'module:function' that draws an episode to a file. `params`
+    are what `env_params` may set: unlike options they are inputs of the compiled program.
     """
 
     id: str
@@ -56,6 +72,7 @@ class EnvRow:
     options: tuple[str, ...] = ()
     resumable: bool = True
     render: str = ""
+    params: tuple[Parameter, ...] = ()
 
     def load_render(self) -> Any:
         """The function that draws an episode.
@@ -81,10 +98,25 @@ class EnvFamily:
 
 
 @dataclass(frozen=True)
+class Input:
+    """What an agent is given that another run makes: `ctx.inputs[role]`, of a kind that some agent
+    `makes`; `maker` is the agent that makes it where the user names none."""
+
+    role: str
+    kind: str
+    maker: str = ""
+
+
+@dataclass(frozen=True)
 class AgentRow:
     """One agent: its configuration class, its factory and its presets file.
 
-    `data` is the kind of data it learns from ("dataset"), or "" where it collects its own.
+    Attributes:
+      data: the kind of data it learns from ("dataset"), or "" where it collects its own.
+      inputs: what it is given that other runs make.
+      makes: of which kind its policy is, where that is what others are given (a fitted model, a
+        rule); its runs are then not evaluated.
+      budget: total steps of a run that makes an input, where neither user nor preset says.
     """
 
     name: str
@@ -95,6 +127,9 @@ class AgentRow:
     make: str = "agent:make"
     presets: str = "presets.toml"
     data: str = ""
+    inputs: tuple[Input, ...] = ()
+    makes: str = ""
+    budget: int = 0
 
     def load_config(self) -> type[Config]:
         """The configuration class; loads no jax."""
@@ -314,10 +349,16 @@ def make_env(env_id: str, **options: Any) -> Any:
     check_options(row, options)
     module, _, attribute = row.target.partition(":")
     made = getattr(importlib.import_module(module), attribute)(env_id, **options)
-    if options:
-        _OPTIONS[id(made)] = options
+    # What cannot be referred to weakly is not remembered: its address may be another's tomorrow.
+    with contextlib.suppress(TypeError):
         weakref.finalize(made, _OPTIONS.pop, id(made), None)
+        _OPTIONS[id(made)] = options
     return made
+
+
+def was_made(env: object) -> bool:
+    """Whether `make_env` built it: its id and `options_of` it say how to build another."""
+    return id(env) in _OPTIONS
 
 
 def options_of(env: object) -> dict[str, Any]:
@@ -335,6 +376,24 @@ def check_options(row: EnvRow, options: Iterable[str]) -> None:
         if name not in row.options:
             known = nearest(name, row.options) if row.options else "it has none"
             raise UsageError(f"{row.id} has no option {name!r}: {known}")
+
+
+def check_params(row: EnvRow, given: Mapping[str, Any]) -> None:
+    """Refuse parameters that an environment does not have, or not with this value.
+
+    Raises:
+      UsageError: naming the nearest, or the bounds.
+    """
+    known = {param.name: param for param in row.params}
+    for name, value in given.items():
+        if name not in known:
+            hint = nearest(name, known) if known else "it has none"
+            raise UsageError(f"{row.id} has no parameter {name!r}: {hint}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UsageError(f"{row.id}: parameter {name} must be a number, not {value!r}")
+        low, high = known[name].low, known[name].high
+        if not low <= value <= high:
+            raise UsageError(f"{row.id}: {name} must be from {low:g} to {high:g}, not {value:g}")
 
 
 def resolve_preset(

@@ -30,6 +30,7 @@ from rlsuite.engine.program import Program, context, tree_bytes
 from rlsuite.engine.runner import boundaries
 from rlsuite.engine.store import Rows
 from rlsuite.errors import UsageError, nearest
+from rlsuite.evaluate import summary
 from rlsuite.types import Agent, Context, Mode, PolicyParams, PolicyT, State, Tree
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ class PerSeed(Sequence[Any]):
     def __len__(self) -> int:
         return sum(max(rows, 1) for _, rows in self._parts)
 
+    def together(self, places: Sequence[int], width: int) -> Tree:
+        """The trees at these places as they were trained, where just they ran side by side in a
+        program of this width; else None. Row by row a thousand seeds take a minute."""
+        first = 0
+        for tree, rows in self._parts:
+            if first == places[0] and rows == len(places):
+                return tree if len(jax.tree.leaves(tree)[0]) == width else None
+            first += max(rows, 1)
+        return None
+
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
@@ -85,13 +96,14 @@ class Result(Generic[PolicyT]):
       steps: at each evaluation: environment steps, or an offline agent's updates.
       returns: mean return of each seed's evaluations, NaN after a seed was stopped.
       policies: the trained policy of each seed.
-      metrics: of each seed, training metrics over the whole run.
+      metrics: of each seed, training metrics over the whole run; from worker processes, over its
+        last interval.
       seeds: in the same order.
       status: of each seed: done, nan (a metric or an evaluation was not finite) or stopped (by the
         callback).
       rows: of each seed, metric -> [(step, seconds of training, value), ...].
       states: the whole state of each seed, for `warm`; empty from worker processes.
-      iterations: that each state has behind it.
+      iterations: that each seed's state has behind it.
     """
 
     steps: Int[np.ndarray, " evaluations"]
@@ -102,7 +114,7 @@ class Result(Generic[PolicyT]):
     status: list[str] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
     states: Sequence[State] = ()
-    iterations: int = 0
+    iterations: list[int] = field(default_factory=list)
 
     def curve(self, metric: str) -> tuple[Int[np.ndarray, " points"], Float[np.ndarray, "..."]]:
         """A metric over the run: (steps[points], values[seeds, points]), NaN where it has none.
@@ -207,12 +219,13 @@ class Session:
         self.program, self.seeds, self.plan = program, tuple(seeds), plan
         self.contexts = [ctx] * len(seeds)
         self.ctx = program.stack(self.contexts)
-        self.starts = [plan.start.states[i] for i in places] if plan.start.states else []
+        self.places = places
         self.rows: list[Rows] = [{} for _ in seeds]
         self.status = ["done"] * len(seeds)
         self.whole: metrics.Metrics = {}
         self.seconds = 0.0
         self.state: State = None
+        self.iterations = plan.start.iterations
 
     def run(self, tell: Callable[[Moment], bool]) -> None:
         """Every iteration; `tell` says whether to stop."""
@@ -220,14 +233,15 @@ class Session:
         self.whole, at = metrics.empty(running), 0
         for point in self.plan.points:
             running = self._advance(running, point - at)
-            at = point
+            at, alive = point, [status == "done" for status in self.status]
+            self.iterations = self.plan.start.iterations + at
             values = {}
             if point in self.plan.logs or point == self.plan.iterations:
                 values |= self._log(running)
                 running = metrics.empty(running)
             if point in self.plan.evaluations:
                 values |= self._evaluate(at)
-            self._record(self.plan.step(at), values)
+            self._record(self.plan.step(at), values, alive)
             stop = tell(Moment(self.seeds, self.plan.step(at), values))
             if stop and at < self.plan.iterations:
                 self.status = ["stopped" if s == "done" else s for s in self.status]
@@ -236,15 +250,18 @@ class Session:
 
     def _begin(self) -> metrics.Metrics:
         agent = self.program.agent
-        if not self.starts:
+        if not self.plan.start.states:
             roots, policy = self.program.roots(self.seeds), self.plan.start.policy
             self.state, running = self.program.init(roots, self.ctx, policy)
             return running
         # Copies: what advances a state consumes it, and these belong to an earlier result.
-        states = [jax.tree.map(jnp.copy, state) for state in self.starts]
-        empty = metrics.empty(jax.eval_shape(agent.step, states[0], self.contexts[0])[1])
-        self.state = self.program.stack(states)
-        return self.program.stack([empty] * len(states))
+        whole, width = self.plan.start.states, self.program.width
+        side = whole.together(self.places, width) if isinstance(whole, PerSeed) else None
+        states = self.program.stack([whole[i] for i in self.places]) if side is None else side
+        self.state = jax.tree.map(jnp.copy, states)
+        one = jax.eval_shape(self.program.row, self.state, 0)
+        empty = metrics.empty(jax.eval_shape(agent.step, one, self.contexts[0])[1])
+        return self.program.stack([empty] * len(self.seeds))
 
     def _advance(self, running: metrics.Metrics, count: int) -> metrics.Metrics:
         began, compiling = time.perf_counter(), self.program.compile_seconds
@@ -256,35 +273,29 @@ class Session:
 
     def _log(self, running: metrics.Metrics) -> dict[str, np.ndarray]:
         self.whole = metrics.merge(self.whole, running)
-        told = self._host(running)
-        names = sorted({name for row in told for name in row})
-        return {n: np.array([row.get(n, np.nan) for row in told], np.float64) for n in names}
+        return self._columns(self.program.measured(running)[: len(self.seeds)])
 
-    def _host(self, running: metrics.Metrics) -> list[dict[str, float]]:
-        rows = self.program.measured(running)[: len(self.seeds)]
+    def _columns(self, rows: list[dict[str, float]]) -> dict[str, np.ndarray]:
+        """Metric -> a number for each seed, NaN where there is none; one of them that is not finite
+        ends its seed."""
         for i, row in enumerate(rows):
             # A mean of nothing is left out, so what is not finite here is a fault.
             if not all(np.isfinite(list(row.values()))):
                 self.status[i] = "nan"
-        return rows
+        names = sorted({name for row in rows for name in row})
+        return {n: np.array([row.get(n, np.nan) for row in rows], np.float64) for n in names}
 
     def _evaluate(self, at: int) -> dict[str, np.ndarray]:
         at += self.plan.start.iterations
         chosen = self.program.evaluation_keys(self.seeds, at)
         out = jax.device_get(self.program.evaluate(self.state, chosen, self.ctx))
-        rows = [self.program.row(out, i) for i in range(len(self.seeds))]
-        for i, row in enumerate(rows):
-            if not np.isfinite(row.returns).all():
-                self.status[i] = "nan"
-        return {
-            "eval/return": np.array([row.returns.mean() for row in rows], np.float64),
-            "eval/return_std": np.array([row.returns.std() for row in rows], np.float64),
-            "eval/length": np.array([row.lengths.mean() for row in rows], np.float64),
-        }
+        return self._columns([summary(self.program.row(out, i)) for i in range(len(self.seeds))])
 
-    def _record(self, step: int, values: dict[str, np.ndarray]) -> None:
+    def _record(self, step: int, values: dict[str, np.ndarray], alive: Sequence[bool]) -> None:
+        """Rows of the seeds that had not ended before: what another's program still does with the
+        state of one that turned to NaN is no result."""
         for i, rows in enumerate(self.rows):
-            for name, column in values.items():
+            for name, column in values.items() if alive[i] else ():
                 if not np.isnan(column[i]) or self.status[i] == "nan":
                     rows.setdefault(name, []).append((step, self.seconds, float(column[i])))
 
@@ -294,7 +305,7 @@ class Session:
 
     def finals(self) -> list[dict[str, float]]:
         """Metrics over the whole run."""
-        return self._host(self.whole)
+        return self.program.measured(self.whole)[: len(self.seeds)]
 
 
 def run_here(
@@ -332,7 +343,7 @@ def run_here(
         [status for s in sessions for status in s.status],
         rows,
         PerSeed([(s.state, n) for s, n in zip(sessions, counts, strict=True)]),
-        plan.start.iterations + plan.iterations,
+        [s.iterations for s in sessions for _ in s.seeds],
     )
 
 
@@ -395,9 +406,10 @@ def fitting_width(agent: Agent, ctx: Context[Any], count: int) -> int:
     free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
     state = jax.eval_shape(agent.init, keys.root(0), ctx)
     batch = jax.eval_shape(agent.collect, state, ctx)[1]
-    # The state twice, as it is replaced; the batch, its working form and one shuffled copy.
-    each = 2 * tree_bytes(state) + 3 * tree_bytes(batch)
-    fitting = max(int(MEMORY_SHARE * (free - tree_bytes(ctx.data)) / each), 1)
+    # Every seed's state is kept to the end. Of those under way: the state as it is replaced; the
+    # batch, its working form and one shuffled copy.
+    kept, each = count * tree_bytes(state), tree_bytes(state) + 3 * tree_bytes(batch)
+    fitting = max(int((MEMORY_SHARE * (free - tree_bytes(ctx.data)) - kept) / each), 1)
     return 1 << (min(fitting, count).bit_length() - 1)
 
 
@@ -480,7 +492,7 @@ def run_in_workers(
     steps = sorted({step for row in rows for step, *_ in row.get("eval/return", [])})[1:]
     return Result(
         np.array(steps, np.int64), evaluation_returns(rows, steps), policies,
-        [{name: entries[-1][2] for name, entries in row.items()} for row in rows],
+        [{n: e[-1][2] for n, e in row.items() if not n.startswith("eval/")} for row in rows],
         [cell.seed for cell in cells], [meta["status"] for _, meta in read], rows,
-        iterations=cells[0].iterations,
+        iterations=[meta["iteration"] for _, meta in read],
     )  # fmt: skip

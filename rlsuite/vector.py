@@ -138,8 +138,10 @@ def _draw(
 ) -> tuple[EnvState, Array]:
     keys = jax.random.split(key, n)
     if wanted is not None and hasattr(env, "reset_rows"):
-        return env.reset_rows(keys, wanted, params)  # pyright: ignore[reportAttributeAccessIssue]
-    return check.drawn(env, n, jax.vmap(env.reset, in_axes=(0, None))(keys, params))
+        out = env.reset_rows(keys, wanted, params)  # pyright: ignore[reportAttributeAccessIssue]
+    else:
+        out = jax.vmap(env.reset, in_axes=(0, None))(keys, params)
+    return check.drawn(env, n, out)
 
 
 def _reset(

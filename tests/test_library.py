@@ -140,9 +140,11 @@ def test_the_width_on_an_accelerator_is_what_its_memory_holds(monkeypatch: Any) 
 
     monkeypatch.setattr(jax, "devices", lambda: [Device()])
     assert training.fitting_width(agent(), ctx, 4) == 4
-    wide = training.fitting_width(agent(), ctx, 10_000)
+    # The states of forty are kept to the end, half of what there is to take.
+    wide = training.fitting_width(agent(), ctx, 40)
     assert wide & (wide - 1) == 0
-    assert 1 < wide < 50
+    assert 1 < wide < 40
+    assert training.fitting_width(agent(), ctx, 10_000) == 1
 
 
 def test_a_result_goes_on_as_if_it_had_not_stopped() -> None:
@@ -152,7 +154,7 @@ def test_a_result_goes_on_as_if_it_had_not_stopped() -> None:
     whole = rlsuite.train(agent(), seeds=2, **{**SMALL, "total_steps": 12 * STEPS})
     assert same(list(more.policies), list(whole.policies))
     assert more.steps.tolist() == [9 * STEPS, 12 * STEPS]
-    assert more.iterations == 12
+    assert more.iterations == [12, 12]
     # The earlier result has not been consumed.
     assert same(rlsuite.train(agent(), warm=first, **SMALL).states[0], more.states[0])
 
@@ -169,7 +171,7 @@ def test_training_again_compiles_nothing() -> None:
 def test_a_policy_starts_a_run_anew() -> None:
     policy = trained().policies[0]
     warm = rlsuite.train(agent(), seeds=1, warm=policy, **{**SMALL, "total_steps": STEPS})
-    assert warm.iterations == 1
+    assert warm.iterations == [1]
     moved = jax.tree.map(lambda a, b: float(abs(a - b).max()), warm.policies[0].params,
                          policy.params)  # fmt: skip
     assert 0 < max(jax.tree.leaves(moved)) < 0.01
@@ -358,3 +360,65 @@ def test_an_evaluation_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Program, "evaluate", broken)
     assert rlsuite.train(agent(), seeds=1, **SMALL).status == ["nan"]
+
+
+def test_a_callback_may_answer_in_numpys_truth() -> None:
+    result = rlsuite.train(agent(), seeds=1, callback=lambda m: np.float32(m.step) > 0, **SMALL)
+    assert result.status == ["stopped"]
+
+
+def test_a_seed_that_was_stopped_says_how_far_it_came(tmp_path: Path) -> None:
+    early = rlsuite.train(agent(), seeds=[4], callback=lambda m: True, **SMALL)
+    assert early.iterations == [2]
+    more = rlsuite.train(agent(), warm=early, total_steps=2 * STEPS, evaluations=1, logs=1)
+    assert more.steps.tolist() == [4 * STEPS]
+    assert more.iterations == [4]
+    rlsuite.save(tmp_path / "early", agent(), early)
+    assert rlsuite.load(tmp_path / "early").iterations == 2
+    mixed = dataclasses.replace(trained(), iterations=[2, 6])
+    with pytest.raises(UsageError, match="ended after 2 to 6 iterations"):
+        rlsuite.train(agent(), warm=mixed, **SMALL)
+
+
+def test_workers_do_not_train_on_another_environment_than_the_agents() -> None:
+    class Wrapped:
+        def __init__(self, inside: Any) -> None:
+            self._inside = inside
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inside, name)
+
+    wrapped: Any = Wrapped(rlsuite.make_env("CartPole-v1"))
+    made = rlsuite.make("ppo", wrapped, **TINY)
+    with pytest.raises(UsageError, match="make both by rlsuite"):
+        rlsuite.train(made, seeds=1, workers=1, **SMALL)
+
+
+def test_a_seed_that_turned_to_nan_gets_no_rows_from_those_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluate = Program.evaluate
+    calls: list[int] = []
+
+    def broken(self: Program, *given: Any) -> Any:
+        out = evaluate(self, *given)
+        calls.append(1)
+        first = jnp.array([jnp.nan, 1.0])[:, None] if len(calls) == 1 else 1.0
+        return out._replace(returns=out.returns * first)
+
+    monkeypatch.setattr(Program, "evaluate", broken)
+    result = rlsuite.train(agent(), seeds=2, width=2, **SMALL)
+    assert result.status == ["nan", "done"]
+    assert np.isnan(result.returns).tolist() == [[True, True], [False, False]]
+    assert len(calls) == 2
+
+
+def test_seeds_that_ran_side_by_side_go_on_side_by_side() -> None:
+    wide = rlsuite.train(agent(), seeds=3, width=2, **SMALL)
+    assert wide.states.together(range(2), 2) is not None  # pyright: ignore
+    assert wide.states.together(range(1), 2) is None  # pyright: ignore
+    assert wide.states.together(range(2, 3), 2) is not None  # pyright: ignore
+    more = rlsuite.train(agent(), warm=wide, width=2, **SMALL)
+    listed = dataclasses.replace(wide, states=list(wide.states))
+    again = rlsuite.train(agent(), warm=listed, width=2, **SMALL)
+    assert same(list(more.states), list(again.states))

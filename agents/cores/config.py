@@ -115,7 +115,8 @@ class OffPolicyConfig(ActorCriticConfig):
 def row_bytes(env: EnvRow) -> int:
     """Bytes of one transition in the ring: two observations, action, reward, two flags."""
     action = math.prod(env.action.shape) if env.action.kind == "box" else 1
-    return 4 * (2 * math.prod(env.observation.shape) + action + 1) + 2
+    observations = 2 * env.observation.bytes * math.prod(env.observation.shape)
+    return observations + 4 * (action + 1) + 2
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ the target pays for leaving it:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +28,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, optim
+from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import off_policy
 from rlsuite.agents.cores.config import ConstrainedConfig, OfflineConfig, OffPolicyConfig
 from rlsuite.agents.cores.off_policy import Algorithm, Minibatch, due
@@ -216,7 +215,7 @@ def core(
       shapes: layers of (actor, critic); None: as the configuration says.
     """
     actor, critic = shapes or off_policy.shapes(static)
-    obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
+    obs, size = tuple(env.observation_space.shape), box.size(env.action_space)
     return Core(
         mlp.deterministic_actor(actor, obs, size),
         mlp.ensemble(mlp.critic(critic, obs, size), critics),

@@ -102,6 +102,8 @@ def start(ring: Ring, parts: Parts, state: State, ctx: Context, warm: Policy | N
         obs=obs,
         obs_moments=moments or normalize.init(ring.example.obs.shape),
         obs_clip=jnp.array(ctx.hp.observation_clip, jnp.float32),
+        # An actor that learned from a dataset knows scaled observations only.
+        scale=state.scale or (() if warm is None else warm.scale),
     )
     steps = ring.prefill // ring.envs.num_envs
     if not steps:

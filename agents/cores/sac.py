@@ -285,7 +285,7 @@ def update(
         learner, of_values = values(learner)
         learner = learner.replace(policy=moved.policy)
     learner = learner.replace(
-        target=follow(core, learner, ctx),
+        target=follow(core, learner, batch, ctx),
         rule=core.regularizer.refresh(learner.rule, learner.policy.actor, learner.updates),
     )
     return learner, {**of_values, **of_policy}
@@ -414,13 +414,13 @@ def temperature_step(
     return policy.replace(log_alpha=optax.apply_updates(policy.log_alpha, step), alpha_opt=opt)
 
 
-def follow(core: Core, learner: Learner, ctx: Context) -> PyTree:
+def follow(core: Core, learner: Learner, batch: Minibatch, ctx: Context) -> PyTree:
     """The target's step by tau, every `target_period`-th time."""
     online = learner.values[0] if core.static.value == "q" else learner.values[1]
     if core.static.target_period == 1:
         return mlp.polyak(learner.target, online, ctx.hp.tau)
     return jax.lax.cond(
-        learner.updates % core.static.target_period == 0,
+        due(batch, learner.updates, core.static.target_period, core.updates),
         lambda target: mlp.polyak(target, online, ctx.hp.tau),
         lambda target: target,
         learner.target,

@@ -98,7 +98,7 @@ def bounded(row: EnvRow) -> bool:
 def bounds(row: EnvRow) -> Any:
     """A registry row's action space as `outside` reads spaces."""
     if row.action.kind == "discrete":
-        return SimpleNamespace(n=row.action.n)
+        return SimpleNamespace(n=row.action.n, start=row.action.start)
     return SimpleNamespace(low=row.action.low, high=row.action.high)
 
 

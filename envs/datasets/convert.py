@@ -104,7 +104,7 @@ def _space(rec: Recording, row: registry.EnvRow | None) -> Any:
     if row is None:
         return None
     if row.action.kind == "discrete":
-        return spaces.Discrete(row.action.n)
+        return spaces.Discrete(row.action.n, start=row.action.start)
     shape = rec.header.action
     return spaces.Box(row.action.low, row.action.high, shape, np.float32)
 

@@ -62,8 +62,6 @@ def read_header(folder: Path) -> Header:
     if observation["type"] != "Box" or action["type"] not in ("Box", "Discrete"):
         kinds = f"{observation['type']} observations and {action['type']} actions"
         raise UsageError(f"{folder} has {kinds}: only Box, and Box or Discrete, can be read")
-    if action.get("start", 0):
-        raise UsageError(f"{folder} counts its actions from {action['start']}: only 0 can be read")
     rows = meta.get("total_steps")
     if not (isinstance(rows, int) and _is_count(rows)):
         raise _unreadable(path, "total_steps")

@@ -111,7 +111,11 @@ def _env_spec(env: str) -> str | None:
     from gymnasium.envs import registration
 
     spec = registration.registry.get(re.sub("^(mujoco|gym):", "", env))
-    return None if spec is None else spec.to_json()
+    try:
+        return None if spec is None else spec.to_json()
+    except ValueError:
+        # Made by a class or a function, which has no name to write; `rlsuite_env` says what it is.
+        return None
 
 
 def _action_space(rec: Recording, space: Any) -> dict[str, Any]:

@@ -208,16 +208,21 @@ def _follow(case: Case, changes: Row, limit: float, scratch: Path, found: Found)
     try:
         out, _ = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
-        _kill(process)
+        _end(process)
         out, _ = process.communicate()
         found.failure = f"ended after {limit:.0f} s"
+    finally:
+        # Ctrl-C too: it reaches this process alone, and the device must be free.
+        _end(process)
     found.rows += [row for line in out.splitlines() if (row := _row(line)) is not None]
     if process.returncode and not found.failure:
         found.failure = _last_line(scratch / f"{case.name}.err", process.returncode)
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _row(line: str) -> Row | None:
@@ -248,13 +253,14 @@ def _killed(case: Case, limit: float, scratch: Path, found: Found) -> None:
     if found.failure:
         return
     process = _spawn(case, {"folder": str(disturbed)}, scratch)
-    while process.poll() is None and time.monotonic() < end:
-        # All of them: what stands in fewer files is not a moment of the whole width.
-        if len(list(disturbed.glob("cells/*.checkpoint"))) == case.order["width"]:
-            break
-        time.sleep(0.02)
-    if process.poll() is None:
-        _kill(process)
+    try:
+        while process.poll() is None and time.monotonic() < end:
+            # All of them: what stands in fewer files is not a moment of the whole width.
+            if len(list(disturbed.glob("cells/*.checkpoint"))) == case.order["width"]:
+                break
+            time.sleep(0.02)
+    finally:
+        _end(process)
     process.communicate()
     _follow(case, {"folder": str(disturbed)}, max(end - time.monotonic(), 5.0), scratch, found)
     if not found.failure:

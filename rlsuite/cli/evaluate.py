@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     cell = meta["cell"]
     row = registry.agent(cell["agent"])
     if args.video:
-        _check_drawable(registry.env(env_id))
+        _check_drawable(registry.env(env_id, _options(cell, env_id)))
         if args.video.suffix.lower() != ".gif":
             raise UsageError(f"--video {args.video} must end in .gif")
     # jax is not imported yet: this process becomes what a worker would be.
@@ -70,9 +70,15 @@ def check_policy(meta: dict[str, Any], path: Path, env_id: str | None) -> str:
         raise UsageError(f"{path} holds no agent: give a cell or a saved policy")
     cell = meta["cell"]
     env_id = env_id or str(cell["env"])
-    check_actions(registry.agent(cell["agent"]), registry.env(env_id))
-    _check_shapes(env_id, cell["env"])
+    asked = registry.env(env_id, _options(cell, env_id))
+    check_actions(registry.agent(cell["agent"]), asked)
+    _check_shapes(asked, registry.env(cell["env"], _options(cell, cell["env"])))
     return env_id
+
+
+def _options(cell: dict[str, Any], env_id: str) -> dict[str, Any]:
+    """The constructor's options that it was trained with: they are of that environment alone."""
+    return cell.get("env_options", {}) if env_id == cell["env"] else {}
 
 
 def _check_drawable(row: registry.EnvRow) -> None:
@@ -80,12 +86,11 @@ def _check_drawable(row: registry.EnvRow) -> None:
         raise UsageError(f"--video: {row.id} cannot be drawn: no renderer is known for it")
 
 
-def _check_shapes(env_id: str, trained: str) -> None:
-    asked, known = registry.env(env_id), registry.env(trained)
+def _check_shapes(asked: registry.EnvRow, known: registry.EnvRow) -> None:
     if (asked.observation.shape, asked.action) != (known.observation.shape, known.action):
         raise UsageError(
-            f"the policy was trained on {trained} ({known.observation}, {known.action}) and cannot "
-            f"act on {env_id} ({asked.observation}, {asked.action})"
+            f"the policy was trained on {known.id} ({known.observation}, {known.action}) and "
+            f"cannot act on {asked.id} ({asked.observation}, {asked.action})"
         )
 
 
@@ -96,7 +101,7 @@ def _play(args: Any, row: registry.AgentRow, env_id: str, cell: dict[str, Any]) 
     from rlsuite.evaluate import evaluate
 
     config = row.load_config().stored(cell["config"])
-    env = registry.make_env(env_id, **cell.get("env_options", {}))
+    env = registry.make_env(env_id, **_options(cell, env_id))
     agent = row.load_make()(env, config)
     policy = library.load(args.checkpoint, agent)
     key = keys.stream(keys.root(args.seed), keys.Purpose.EVALUATE)
@@ -111,7 +116,7 @@ def _play(args: Any, row: registry.AgentRow, env_id: str, cell: dict[str, Any]) 
         f"length {out.lengths.mean():.1f}, {args.episodes} episodes"
     )
     if args.video:
-        record = registry.env(env_id).load_render()
+        record = registry.env(env_id, _options(cell, env_id)).load_render()
         drawn = record(agent, policy, env_id, key, args.video, mode=args.mode)
         print(f"{args.video}: an episode of return {drawn['return']:.2f}")
     return 0

@@ -116,9 +116,12 @@ def check_vmap(cells: Sequence[Cell], width: int) -> None:
     Raises:
       UsageError: an environment on the host is one simulator, which cannot be several.
     """
-    for env in {cell.env for cell in cells} if width > 1 else ():
-        if not registry.env(env).resumable:
-            raise UsageError(f"--vmap {width}: {env} runs one seed at a time: leave --vmap out")
+    envs = {repr((c.env, c.env_options)): c for c in cells} if width > 1 else {}
+    for cell in envs.values():
+        if not registry.env(cell.env, cell.env_options).resumable:
+            raise UsageError(
+                f"--vmap {width}: {cell.env} runs one seed at a time: leave --vmap out"
+            )
 
 
 def check_checkpoints(store: Store, cells: Sequence[Cell]) -> None:

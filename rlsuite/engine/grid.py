@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite import registry
-from rlsuite.config import check_seed
+from rlsuite.config import check_seed, few_enough
 from rlsuite.engine.cells import Cadence
 from rlsuite.engine.data import check_need
 from rlsuite.engine.files import user_text
@@ -19,7 +19,6 @@ RUN_KEYS = {
     "agent", "label", "preset", "env", "seeds", "total_steps", "exact_steps", "evaluations",
     "episodes", "logs", "eval_mode", "set", "sweep", "zip", "env_options", "dataset",
 }  # fmt: skip
-MOST_SEEDS = 1_000_000
 TOP_KEYS = {"title", "defaults", "run"}
 
 
@@ -183,6 +182,5 @@ def parse_seeds(value: Any) -> list[int]:
 
 def _range(low: int, high: int) -> list[int]:
     """Before a list of them fills the memory."""
-    if high - low > MOST_SEEDS:
-        raise UsageError(f"seeds must be at most {MOST_SEEDS:,}, not {high - low:,}")
+    few_enough(high - low)
     return list(range(low, high))

@@ -171,7 +171,7 @@ class Workers:
         events = os.fdopen(hear, encoding="utf-8", errors="replace")
         readers = [
             threading.Thread(target=self._hear, args=(process, events), daemon=True),
-            threading.Thread(target=self._listen, args=(slot, popen, process), daemon=True),
+            threading.Thread(target=self._listen, args=(slot, process), daemon=True),
         ]
         for reader in readers:
             reader.start()
@@ -187,11 +187,9 @@ class Workers:
                 with contextlib.suppress(json.JSONDecodeError):
                     self.events.put((process.slot, json.loads(line)))
 
-    def _listen(
-        self, slot: int, popen: subprocess.Popen[str], process: Process | None = None
-    ) -> None:
+    def _listen(self, slot: int, process: Process) -> None:
         """A worker's text, read as fast as it comes, also where it has no line breaks."""
-        transcript = Transcript() if process is None else process.transcript
+        popen, transcript = process.popen, process.transcript
         assert popen.stdout is not None
         with popen.stdout:
             while line := popen.stdout.readline(LINE_LENGTH):

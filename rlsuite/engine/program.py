@@ -161,7 +161,7 @@ class Program:
         wide = self.width > 1
         return metrics.rows_to_host(running) if wide else [metrics.to_host(running)]
 
-    def row(self, tree: Any, index: int) -> Any:
+    def row(self, tree: Any, index: int | Int[Array, ""]) -> Any:
         """One run's part of what the functions return."""
         return tree if self.width == 1 else jax.tree.map(lambda leaf: leaf[index], tree)
 

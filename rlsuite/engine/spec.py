@@ -94,6 +94,9 @@ def with_data(cells: Iterable[Cell]) -> list[Cell]:
     Raises:
       UsageError: it cannot be recorded, or two datasets share a name.
     """
+    cells = list(cells)
+    if not to_record(cells):
+        return cells
     find = functools.cache(resolve)
 
     def whole(cell: Cell) -> Cell:

@@ -12,7 +12,7 @@ import numpy as np
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.data import normalized_score
 from rlsuite.engine.store import Rows
-from rlsuite.evaluate import Evaluation
+from rlsuite.evaluate import Evaluation, summary
 
 
 @dataclass
@@ -53,17 +53,10 @@ class Track:
 
     def evaluated(self, iteration: int, out: Evaluation) -> None:
         """An evaluation, on the host; a return that is no number ends the cell, its rows kept."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            values = {
-                "eval/return": float(out.returns.mean()),
-                "eval/return_std": float(out.returns.std()),
-                "eval/length": float(out.lengths.mean()),
-            }
+        values = summary(out)
         if self.cell.data is not None and self.cell.data.score is not None:
             score = normalized_score(values["eval/return"], self.cell.data.score)
             values["eval/score"] = score
-        if not out.finished.all():
-            values["eval/unfinished"] = float((~out.finished).mean())
         self.latest = values["eval/return"]
         self._judged(iteration, values)
 

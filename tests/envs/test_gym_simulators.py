@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ from gymnasium import spaces
 
 import rlsuite
 from rlsuite import registry
+from rlsuite.agents.cores.config import row_bytes
+from rlsuite.cli.evaluate import check_policy
 from rlsuite.cli.main import main
 from rlsuite.engine.spec import Request, plan
 from rlsuite.envs import gym_rows
+from rlsuite.envs.datasets import checks, collect
+from rlsuite.envs.datasets.collect import Collection
 from rlsuite.envs.drawing import picture
 from rlsuite.envs.gym_adapter import GymEnv, HostVector
 from rlsuite.errors import UsageError
@@ -384,3 +389,80 @@ def test_closing_raises_nothing() -> None:
     with pytest.raises(OSError, match="gone already"):
         Writer().close()
     assert gym_rows.close(Writer()) is None  # pyright: ignore
+
+
+class OpenEnded(NeedsLevel):
+    def __init__(self, level: int, **more: Any) -> None:
+        super().__init__(level)
+        self.more = more
+
+
+class Endless(Clock):
+    most = np.finfo(np.float64).max
+    action_space = spaces.Box(-most, most, (1,), np.float64)
+
+
+class Image(Clock):
+    observation_space = spaces.Box(0, 255, (2, 3), np.uint8)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffer = np.zeros((2, 3), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        self.buffer[:] = 0
+        return self.buffer, {}
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict]:
+        self.buffer += 1
+        return self.buffer, 1.0, False, self.buffer[0, 0] >= 3, {}
+
+
+@pytest.fixture
+def more_of_them() -> Iterator[None]:
+    kinds: list[Any] = [OpenEnded, Endless, Image]
+    for kind in kinds:
+        gymnasium.register(f"Odd{kind.__name__}-v0", entry_point=kind)
+    yield
+    for kind in kinds:
+        gymnasium.registry.pop(f"Odd{kind.__name__}-v0")
+
+
+@pytest.mark.usefixtures("more_of_them")
+def test_options_that_a_constructor_takes_are_options() -> None:
+    options = {"level": 3, "colour": 2}
+    env: Any = rlsuite.make_env("gym:OddOpenEnded-v0", **options)
+    made = env.build().unwrapped
+    assert (made.level, made.more) == (3, {"colour": 2})
+    assert {"level", "colour"} <= {*registry.env("gym:OddOpenEnded-v0", options).options}
+
+
+@pytest.mark.usefixtures("more_of_them")
+def test_a_box_of_float64s_largest_numbers_is_looked_up_without_a_warning() -> None:
+    assert registry.env("gym:OddEndless-v0").action.high == np.inf
+
+
+@pytest.mark.usefixtures("more_of_them")
+def test_a_ring_of_images_is_counted_in_bytes() -> None:
+    images = registry.env("gym:OddImage-v0")
+    # Two observations of six bytes, action and reward of four, two flags.
+    assert row_bytes(images) == 2 * 6 + 2 * 4 + 2
+    assert row_bytes(registry.env("gym:OddShifted-v0")) == 4 * (2 * 2 + 2) + 2
+
+
+@GYMNASIUM_WARNS
+def test_actions_that_do_not_start_at_0_are_recorded_and_learned_from(tmp_path: Path) -> None:
+    name = "gym:OddShifted-v0"
+    row = registry.env(name)
+    assert checks.outside(np.array([-2, 0]), checks.bounds(row)) == 0
+    assert checks.outside(np.array([-3, 1]), checks.bounds(row)) == 2
+    collect.collect(Collection(name, steps=40, num_envs=2), tmp_path / "set", lambda _: None)
+    data: Any = rlsuite.load_dataset(str(tmp_path / "set"), name)
+    assert sorted(np.unique(data.rows.action).tolist()) == [0, 1, 2]
+
+
+def test_a_policy_is_played_on_the_environment_it_was_trained_on_options_and_all() -> None:
+    cell = {"agent": "ppo", "env": "gym:OddNeedsLevel-v0", "env_options": {"level": 3}}
+    assert check_policy({"cell": cell}, Path("x"), None) == "gym:OddNeedsLevel-v0"
+    with pytest.raises(UsageError, match="level"):
+        check_policy({"cell": {**cell, "env_options": {}}}, Path("x"), None)

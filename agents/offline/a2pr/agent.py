@@ -5,7 +5,6 @@ What guides it: V, a VAE of good actions, and the choice between two targets.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +17,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, optim
+from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.offline.a2pr.config import Config
@@ -51,7 +50,7 @@ def make(env: Environment, config: Config) -> Agent:
 def parts(env: Environment, static: Config) -> Parts:
     """V as deep as the critics, the VAE, and what to do with them."""
     actor, critic = off_policy.shapes(static)
-    obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
+    obs, size = tuple(env.observation_space.shape), box.size(env.action_space)
     return Parts(
         mlp.critic(critic, obs, 0),
         vae(replace(actor, hidden=static.vae_hidden), obs, size, static.latent or 2 * size),
@@ -168,7 +167,7 @@ def value_target(x: Scene) -> Float[Array, " b"]:
     own target; stop-gradiented."""
     obs, action = x.batch.next_obs, x.next_action
     least = jnp.minimum(x.q(obs, action).min(0), x.q_target(obs, action).min(0))
-    return jax.lax.stop_gradient(x.batch.reward + x.batch.discount * least)
+    return jax.lax.stop_gradient(off_policy.bootstrapped(x.batch, least))
 
 
 def value_step(parts: Parts, state: Guide, x: Scene, ctx: Context) -> tuple[Guide, Metrics]:
@@ -177,7 +176,7 @@ def value_step(parts: Parts, state: Guide, x: Scene, ctx: Context) -> tuple[Guid
 
     def objective(value: PyTree) -> tuple[Float[Array, ""], Array]:
         v = parts.value.apply(value, x.batch.obs)
-        return jnp.square(v - y).mean(), v
+        return off_policy.critic_loss(v[None], y), v
 
     (loss, v), grads = jax.value_and_grad(objective, has_aux=True)(state.value)
     tx, _ = optimizers(ctx)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from rlsuite import box
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
 from rlsuite.agents.cores.off_policy import Minibatch, actor_shape
@@ -27,7 +27,7 @@ def make(env: Environment, config: Config) -> Agent:
       config: settings; traced fields are read from `ctx.hp`, not from here.
     """
     static = config.static()
-    obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
+    obs, size = tuple(env.observation_space.shape), box.size(env.action_space)
     net = cloning.network(static, actor_shape(static), obs, size)
     algorithm = cloning.algorithm(
         "bc", net, partial(init, net), partial(update, static, net, 1.0 / size)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, optim
+from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import dataset_source, off_policy, sac
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.cores.sac import Core, Heads, Regularizer, Scalar, Soft, draw, entropy_charge
@@ -204,7 +204,7 @@ def make_heads(static: Config, env: Environment) -> Heads:
     As in CORL ln sigma's output starts at `log_std_start`, where CORL adds a number (and learns it,
     and a factor).
     """
-    obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
+    obs, size = tuple(env.observation_space.shape), box.size(env.action_space)
     shape = mlp.Shape(static.hidden, static.activation, static.actor_init)
     hidden = static.critic_hidden or static.hidden
     of_critics = mlp.Shape(hidden, static.activation, static.init, static.critic_layer_norm)

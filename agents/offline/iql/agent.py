@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, optim, transforms
+from rlsuite import box, metrics, mlp, optim, transforms
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
 from rlsuite.agents.cores.off_policy import Minibatch, bootstrapped, critic_loss
@@ -52,7 +51,7 @@ def make(env: Environment, config: Config) -> Agent:
     """
     static = config.static()
     actor, critic = off_policy.shapes(static)
-    obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
+    obs, size = tuple(env.observation_space.shape), box.size(env.action_space)
     core = Core(
         static,
         cloning.network(static, actor, obs, size),

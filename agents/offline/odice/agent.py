@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, optim
+from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
-from rlsuite.agents.cores.off_policy import Minibatch
+from rlsuite.agents.cores.off_policy import Minibatch, bootstrapped
 from rlsuite.agents.offline.odice.config import Config
 from rlsuite.metrics import Metrics
 from rlsuite.mlp import Net
@@ -93,7 +92,7 @@ def make(env: Environment, config: Config) -> Agent:
     """
     static = config.static()
     actor, critic = off_policy.shapes(static)
-    obs, size = tuple(env.observation_space.shape), math.prod(env.action_space.shape)
+    obs, size = tuple(env.observation_space.shape), box.size(env.action_space)
     core = Core(
         static,
         cloning.network(static, actor, obs, size),
@@ -200,8 +199,7 @@ def semi(
     """Of (1 - lambda) V(s) + lambda f*(y), y = r + discount min V'(s') - V(s); y through V(s)
     alone."""
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
-    chex.assert_shape([batch.reward, batch.discount], v.shape[1:])
-    y = batch.reward + batch.discount * value(target, batch.next_obs).min(0) - v
+    y = bootstrapped(batch, value(target, batch.next_obs).min(0)) - v
     (total,) = back(((1 - lam) - lam * f.slope(y)) / v.size)
     return Gradient(total, y, v, jnp.float32(0), jnp.float32(0))
 
@@ -238,7 +236,7 @@ def orthogonal(
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
     chex.assert_shape([batch.reward, batch.discount], v.shape[1:])
     v_next, back_next = jax.vjp(lambda p: value(p, batch.next_obs), params)
-    y = batch.reward + batch.discount * value(target, batch.next_obs).min(0) - v
+    y = bootstrapped(batch, value(target, batch.next_obs).min(0)) - v
     y_back = batch.reward + batch.discount * v_next - value(target, batch.obs).min(0)
     (mean,) = back(jnp.full_like(v, (1 - lam) / v.size))
     (forward,) = back(-lam * f.slope(y) / v.size)

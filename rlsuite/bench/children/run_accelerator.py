@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlsuite import keys, metrics, registry
+from rlsuite import registry
 from rlsuite.bench.children import walks
 from rlsuite.bench.children.run_updates import Noise
 from rlsuite.bench.children.serve import emit, versions
@@ -105,7 +105,7 @@ def _train(agent: Agent, data: Any, width: int, seconds: float, repeats: int) ->
     program = Program(agent, episodes=1, mode=None, width=width)
     # So long a horizon that nothing is annealed away while the clock runs.
     ctx = program.stack([context(agent, agent.config, 1_000_000, data)] * width)
-    state, running = program.init(program.stack([keys.root(seed) for seed in range(width)]), ctx)
+    state, running = program.init(program.roots(range(width)), ctx)
 
     def run(count: int) -> float:
         nonlocal state, running
@@ -119,7 +119,7 @@ def _train(agent: Agent, data: Any, width: int, seconds: float, repeats: int) ->
     taken = [run(count) for _ in range(repeats)]
     whole = agent.steps_per_iteration * count * width
     rates = [whole / t for t in taken]
-    report = metrics.to_host(program.row(jax.device_get(running), 0))
+    report = program.measured(running)[0]
     stats = jax.local_devices()[0].memory_stats() or {}
     return {
         "width": width,
@@ -147,8 +147,7 @@ def exact(order: dict[str, Any]) -> Iterator[Row]:
         ctx = program.stack([context(agent, agent.config, 1_000_000, data)] * width)
 
         def run(seeds: list[int], program: Any = program, ctx: Any = ctx) -> list[Any]:
-            roots = program.stack([keys.root(seed) for seed in seeds])
-            at = program.chunk(*program.init(roots, ctx), ctx, order["iterations"])
+            at = program.chunk(*program.init(program.roots(seeds), ctx), ctx, order["iterations"])
             return list(tree.rows_to_arrays(at, "", width))
 
         mine = list(range(width))
