@@ -6,7 +6,7 @@ images when it is built.
 
 from rlsuite.envs import brax_rows
 from rlsuite.envs.mujoco import specs
-from rlsuite.registry import EnvFamily, EnvRow, Space
+from rlsuite.registry import EnvFamily, EnvRow, Parameter, Space
 
 _GYMNAX = "rlsuite.envs.gymnax_adapter:make"
 _PROBES = "rlsuite.envs.probes:make"
@@ -24,11 +24,14 @@ def _box(shape: tuple[int, ...], low: float = float("-inf"), high: float = float
     return Space("box", shape, low=low, high=high)
 
 
-def _control(name: str, size: int, action: Space, limit: int, *options: str) -> EnvRow:
-    observation, options = _box((size,)), (_LIMIT, *options)
+def _control(
+    name: str, size: int, action: Space, limit: int, *options: str, **usual: float
+) -> EnvRow:
+    """Classic control; `usual` are parameters of the dynamics, from a tenth to ten times of it."""
     return EnvRow(
-        name, _GYMNAX, observation, action, limit, "classic control", options, render=_RECORD
-    )
+        name, _GYMNAX, _box((size,)), action, limit, "classic control", (_LIMIT, *options),
+        render=_RECORD, params=tuple(Parameter(n, v, v / 10, v * 10) for n, v in usual.items()),
+    )  # fmt: skip
 
 
 def _minatar(name: str, channels: int, actions: int, limit: int = 1000) -> EnvRow:
@@ -67,11 +70,23 @@ def _probe(name: str, size: int, limit: int | None, *options: str) -> list[EnvRo
 
 
 ROWS: list[EnvRow | EnvFamily] = [
-    _control("CartPole-v1", 4, _actions(2), 500),
-    _control("Pendulum-v1", 3, _box((1,), -2, 2), 200, "max_speed", "max_torque", "g", "m", "l"),
-    _control("Acrobot-v1", 6, _actions(3), 500, "torque_noise_max"),
-    _control("MountainCar-v0", 2, _actions(3), 200, "force", "gravity"),
-    _control("MountainCarContinuous-v0", 2, _box((1,), -1, 1), 999, "power", "gravity"),
+    # Not its masses and length: gymnax keeps what follows from them as parameters of their own.
+    _control("CartPole-v1", 4, _actions(2), 500, gravity=9.8, force_mag=10.0, tau=0.02),
+    _control(
+        "Pendulum-v1", 3, _box((1,), -2, 2), 200, "max_speed", "max_torque", "g", "m", "l",
+        g=10.0, m=1.0, l=1.0,
+    ),
+    _control(
+        "Acrobot-v1", 6, _actions(3), 500, "torque_noise_max",
+        link_length_1=1.0, link_mass_1=1.0, link_mass_2=1.0,
+    ),
+    _control(
+        "MountainCar-v0", 2, _actions(3), 200, "force", "gravity", force=0.001, gravity=0.0025
+    ),
+    _control(
+        "MountainCarContinuous-v0", 2, _box((1,), -1, 1), 999, "power", "gravity",
+        power=0.0015, gravity=0.0025,
+    ),
     _minatar("Asterix", 4, 5),
     _minatar("Breakout", 4, 3),
     _minatar("Freeway", 7, 3, 2500),

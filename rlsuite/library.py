@@ -20,13 +20,13 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from rlsuite import keys, registry
+from rlsuite import registry
 from rlsuite.config import check_seeds
 from rlsuite.engine import cells, files, program, tree
 from rlsuite.engine.data import check_fit, check_need, resolve, shapes
 from rlsuite.engine.data import load as load_data
 from rlsuite.engine.spec import Request
-from rlsuite.errors import UsageError
+from rlsuite.errors import UsageError, nearest
 from rlsuite.training import (
     Callback,
     Moment,
@@ -119,6 +119,8 @@ def context(
     total_steps: int | None = None,
     iterations: int | None = None,
     data: Tree = None,
+    inputs: Mapping[str, Tree] | None = None,
+    env_params: Mapping[str, float] | None = None,
 ) -> Context[Any]:
     """What `agent.init`, `collect` and `learn` are given: for who drives or vmaps them.
 
@@ -141,6 +143,8 @@ def context(
       total_steps: of the run, as in `train`; or
       iterations: of it.
       data: from `load_dataset`, for agents that learn from some.
+      inputs: role -> the policy of an agent that makes such, for agents that are given one.
+      env_params: fields of the environment's `default_params` that shall be others.
 
     Raises:
       UsageError: both lengths or neither, or a budget below one iteration.
@@ -150,7 +154,8 @@ def context(
     if total_steps is not None:
         iterations, _ = cells.executed_budget(agent.config, total_steps)
     prepared = None if data is None else agent.prepare(data)
-    return program.context(agent, agent.config, cast(int, iterations), prepared)
+    length = cast(int, iterations)
+    return program.context(agent, agent.config, length, prepared, inputs, env_params)
 
 
 def train(
@@ -163,6 +168,7 @@ def train(
     logs: int = 100,
     mode: Mode | None = None,
     data: Tree | str = None,
+    inputs: Mapping[str, Tree] | None = None,
     width: int | str = "auto",
     workers: int = 0,
     out: str | Path | None = None,
@@ -186,6 +192,7 @@ def train(
       logs: rows of training metrics over the run.
       mode: greedy or sample; default the agent's own.
       data: for agents that learn from some: of `load_dataset`, or its name or path.
+      inputs: for agents that are given what others make: role -> the policy of such an agent.
       width: seeds at once, vmapped; "auto" is one on a CPU, else what fits into memory.
       workers: this many worker processes on a CPU, as the command line does it; for agents from
         `rlsuite.make`. They keep policies and curves, not whole states.
@@ -199,7 +206,9 @@ def train(
     Raises:
       UsageError: a budget below one iteration, no seeds, or options that exclude each other.
     """
-    check_need(registry.agents().get(agent.name, _ANY), data is not None)
+    row = registry.agents().get(agent.name, _ANY)
+    check_need(row, data is not None)
+    _check_inputs(row, inputs or {}, bool(workers))
     start, known = _start(agent, warm, resume, data)
     chosen = check_seeds(known if seeds is None and known else _given(seeds))
     if start.states and len(chosen) != len(start.states):
@@ -216,7 +225,23 @@ def train(
     prepared = None if loaded is None else agent.prepare(loaded)
     planned = plan(agent, total_steps, evaluations, logs, start)
     with _followed(agent, planned, len(chosen), progress, callback) as tell:
-        return run_here(agent, chosen, planned, (episodes, mode), prepared, width, tell)
+        return run_here(agent, chosen, planned, (episodes, mode), prepared, width, tell, inputs)
+
+
+def _check_inputs(row: registry.AgentRow, inputs: Mapping[str, Tree], workers: bool) -> None:
+    """Refuse roles that an agent has not, and missing ones: workers make them by themselves."""
+    roles = [wanted.role for wanted in row.inputs]
+    for role in inputs if row.name else ():
+        if role not in roles:
+            hint = nearest(role, roles) if roles else "it takes none"
+            raise UsageError(f"{row.name} takes no input {role!r}: {hint}")
+    if workers and inputs:
+        raise UsageError("workers= make what an agent is given by themselves: leave inputs= out")
+    if missing := [role for role in roles if role not in inputs and not workers]:
+        raise UsageError(
+            f"{row.name} needs a {missing[0]}: inputs={{{missing[0]!r}: policy}} of an agent that "
+            "makes one, or workers=, which train such an agent first"
+        )
 
 
 @contextlib.contextmanager
@@ -452,10 +477,8 @@ def _read(path: Path, agent: Agent[Any, Any, Any], data: Tree) -> Saved:
             f"{path} was written by {cell['agent']}, not by {agent.name}: "
             "rlsuite.load(path) alone builds the agent that it belongs to"
         )
-    if data is None:
-        data = shapes(agent.name, agent.env)
-    ctx = program.context(agent, agent.config, 1, data)
-    template = jax.eval_shape(agent.init, keys.root(0), ctx)
+    made = {role: cells.Made.from_mapping(m) for role, m in cell.get("inputs", {}).items()}
+    template = program.state_shapes(agent, made, data)
     state = None
     if any(name.startswith("state") for name in arrays):
         state = tree.from_arrays(template, arrays, "state", str(path))

@@ -225,16 +225,18 @@ class Session:
         self.whole: metrics.Metrics = {}
         self.seconds = 0.0
         self.state: State = None
-        self.iterations = plan.start.iterations
+        self.iterations = [plan.start.iterations] * len(seeds)
+        # Seeds whose agent said that it has finished before the budget was spent.
+        self.over = [False] * len(seeds)
 
     def run(self, tell: Callable[[Moment], bool]) -> None:
         """Every iteration; `tell` says whether to stop."""
         running = self._begin()
         self.whole, at = metrics.empty(running), 0
         for point in self.plan.points:
-            running = self._advance(running, point - at)
-            at, alive = point, [status == "done" for status in self.status]
-            self.iterations = self.plan.start.iterations + at
+            alive = [self.status[i] == "done" and not over for i, over in enumerate(self.over)]
+            running = self._advance(running, point - at, alive)
+            at = point
             values = {}
             if point in self.plan.logs or point == self.plan.iterations:
                 values |= self._log(running)
@@ -245,7 +247,7 @@ class Session:
             stop = tell(Moment(self.seeds, self.plan.step(at), values))
             if stop and at < self.plan.iterations:
                 self.status = ["stopped" if s == "done" else s for s in self.status]
-            if stop or "done" not in self.status:
+            if stop or "done" not in self.status or all(self.over):
                 return
 
     def _begin(self) -> metrics.Metrics:
@@ -263,10 +265,17 @@ class Session:
         empty = metrics.empty(jax.eval_shape(agent.step, one, self.contexts[0])[1])
         return self.program.stack([empty] * len(self.seeds))
 
-    def _advance(self, running: metrics.Metrics, count: int) -> metrics.Metrics:
+    def _advance(
+        self, running: metrics.Metrics, count: int, alive: Sequence[bool]
+    ) -> metrics.Metrics:
         began, compiling = time.perf_counter(), self.program.compile_seconds
-        self.state, running = self.program.chunk(self.state, running, self.ctx, count)
+        self.state, running, came = self.program.chunk(self.state, running, self.ctx, count)
         jax.block_until_ready(running)
+        host = None if came is None else jax.tree.map(np.atleast_1d, jax.device_get(came))
+        for i in range(len(self.seeds)):
+            if alive[i]:
+                self.iterations[i] += count if host is None else int(host.taken[i])
+            self.over[i] = self.over[i] or (host is not None and bool(host.finished[i]))
         compiling = self.program.compile_seconds - compiling
         self.seconds += time.perf_counter() - began - compiling
         return running
@@ -311,6 +320,7 @@ class Session:
 def run_here(
     agent: Agent[Any, Any, Any], seeds: list[int], plan: Plan, cadence: tuple[int, Mode | None],
     data: Tree, width: int | str, tell: Callable[[Moment], bool],
+    inputs: Mapping[str, Tree] | None = None,
 ) -> Result[Any]:  # fmt: skip
     """Train in this process.
 
@@ -322,9 +332,11 @@ def run_here(
       data: prepared.
       width: seeds at once, or "auto".
       tell: called with what happens; True stops the seeds it is told of.
+      inputs: role -> what another run made, for all seeds.
     """
-    ctx = context(agent, agent.config, plan.start.iterations + plan.iterations, data)
-    program = compiled(agent, *cadence, chosen_width(agent, ctx, len(seeds), width), data)
+    ctx = context(agent, agent.config, plan.start.iterations + plan.iterations, data, inputs)
+    wide = chosen_width(agent, ctx, len(seeds), width)
+    program = compiled(agent, *cadence, wide, (data, inputs))
     sessions = []
     for first in range(0, len(seeds), program.width):
         places = range(first, min(first + program.width, len(seeds)))
@@ -343,7 +355,7 @@ def run_here(
         [status for s in sessions for status in s.status],
         rows,
         PerSeed([(s.state, n) for s, n in zip(sessions, counts, strict=True)]),
-        [s.iterations for s in sessions for _ in s.seeds],
+        [count for s in sessions for count in s.iterations],
     )
 
 
@@ -362,9 +374,11 @@ def compiled(
       episodes: of an evaluation.
       mode: of an evaluation.
       width: seeds at once.
-      data: prepared; of another shape, another program.
+      data: prepared, and inputs; of another structure or shape, another program.
     """
-    key = (episodes, mode, width, *((x.shape, str(x.dtype)) for x in jax.tree.leaves(data)))
+    leaves, structure = jax.tree.flatten(data)
+    shapes = [(x.shape, str(x.dtype)) for x in map(jnp.asarray, leaves)]
+    key = (episodes, mode, width, str(structure), *shapes)
     for i, (known, its_key, program) in enumerate(_PROGRAMS):
         if known is agent and its_key == key:
             _PROGRAMS.append(_PROGRAMS.pop(i))
@@ -409,7 +423,8 @@ def fitting_width(agent: Agent, ctx: Context[Any], count: int) -> int:
     # Every seed's state is kept to the end. Of those under way: the state as it is replaced; the
     # batch, its working form and one shuffled copy.
     kept, each = count * tree_bytes(state), tree_bytes(state) + 3 * tree_bytes(batch)
-    fitting = max(int((MEMORY_SHARE * (free - tree_bytes(ctx.data)) - kept) / each), 1)
+    shared = tree_bytes((ctx.data, ctx.inputs))
+    fitting = max(int((MEMORY_SHARE * (free - shared) - kept) / (each + agent.scratch)), 1)
     return 1 << (min(fitting, count).bit_length() - 1)
 
 

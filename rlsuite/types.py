@@ -178,13 +178,16 @@ class Context(NamedTuple, Generic[ConfigT]):
       hp: the traced fields of the agent's `Config` as scalar arrays (a `Hyper`).
       env_params: of the training environment.
       horizon: iterations this run will execute; annealing is a function of iterations / horizon.
-      data: a dataset, a neighbour table, a fitted model, a rule; shared by default.
+      data: what the agent learns from (a dataset, with what `prepare` derived), shared by all.
+      inputs: role -> what another run made (a fitted model, a rule): the policy of the agent that
+        makes it, shared or one for each of those who run together. None where there are none.
     """
 
     hp: ConfigT
     env_params: EnvParams
     horizon: Int[Array, ""]
     data: Tree = None
+    inputs: Tree = None
 
 
 # beartype, which checks every call in the tests, knows no named tuple with a generic base.
@@ -258,6 +261,9 @@ class Agent(Generic[StateT, BatchT, PolicyT]):
       prefill: environment steps `init` takes.
       prepare: data -> data, on the host: what the agent derives from what it learns from, once for
         all runs (a neighbour table, a selection). `init` must do without it.
+      finished: state -> whether the run is over before its budget is spent (a fit that gets no
+        better); None: never. A state that has finished is not advanced.
+      scratch: bytes that a run takes beside its state and batch while it learns.
     """
 
     name: str
@@ -273,6 +279,8 @@ class Agent(Generic[StateT, BatchT, PolicyT]):
     evaluation_mode: Mode = "sample"
     prefill: int = 0
     prepare: Callable[[Tree], Tree] = _as_it_is
+    finished: Callable[[StateT], Bool[Array, ""]] | None = None
+    scratch: int = 0
 
     def step(self, state: StateT, ctx: Context[Any]) -> tuple[StateT, Metrics]:
         """One iteration: learn ∘ collect."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
+from rlsuite.engine.inputs import Given
 from rlsuite.engine.program import Program
 from rlsuite.engine.runner import Runner, Stopped
 from rlsuite.engine.store import Store
@@ -25,7 +26,7 @@ def drive(
             return next(it, None) is None
 
         try:
-            Runner(cells, program, store, {}, lambda *_: None, stop, data=data).run()
+            Runner(cells, program, store, {}, lambda *_: None, stop, given=Given(data)).run()
         except Stopped:
             continue
     return [files.read_arrays(store.path(cell.id, "done")) for cell in cells]

@@ -23,16 +23,15 @@ DERIVED = SHARED / "derived"
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[dict[str, str]]:
-    """`test-bc` found by entry point here, and in processes started with these variables."""
+def installed(folder: Path, rows: str = "offline_bc.registry:ROWS") -> Iterator[dict[str, str]]:
+    """Agents of the tests (`test-bc`) found by entry point here, and in processes started with
+    these variables."""
     info = folder / "offline_bc_tests-0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: offline-bc-tests\nVersion: 0\n", encoding="utf-8"
     )
-    (info / "entry_points.txt").write_text(
-        "[rlsuite.agents]\ntests = offline_bc.registry:ROWS\n", encoding="utf-8"
-    )
+    (info / "entry_points.txt").write_text(f"[rlsuite.agents]\ntests = {rows}\n", encoding="utf-8")
     sys.path.insert(0, str(folder))
     registry._entries.cache_clear()
     paths = os.pathsep.join([str(folder), str(Path(__file__).parent)])

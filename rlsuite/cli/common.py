@@ -72,6 +72,24 @@ def not_there(datasets: Sequence[str]) -> str:
     return f"{' and '.join(datasets)} would be recorded first"
 
 
+def stages(cells: Sequence[Cell], folder: Path) -> list[str]:
+    """A line for each run that makes what others are given, and whether it is kept already."""
+    return [
+        f"{cell.id}  {cell.series}  {cell.task}  seed {cell.seed}  {cell.total_steps:,}  "
+        f"makes a {cell.makes}, {'kept already' if is_kept(cell, folder) else 'first'}"
+        for cell in cells
+        if cell.makes
+    ]
+
+
+def is_kept(cell: Cell, folder: Path) -> bool:
+    """Whether what a run makes is there, in the run folder or in the cache."""
+    from rlsuite.engine import artefacts
+
+    here = folder / "cells" / f"{cell.id}.done"
+    return here.exists() or artefacts.of_cell(cell).exists()
+
+
 def check_execution(args: argparse.Namespace) -> None:
     """Refuse impossible execution options.
 
@@ -127,10 +145,13 @@ def run_cells(
         keep_grid(grid, folder)
     if targets is not None:
         files.write_atomic(folder / "targets.csv", targets.read_bytes())
-    budgets = sorted({cell.total_steps for cell in cells})
+    asked = [cell for cell in cells if not cell.makes] or cells
+    budgets = sorted({cell.total_steps for cell in asked})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
     units = " or ".join(sorted({UNITS[cell.budget_unit] for cell in cells}))
-    console.print(f"{len(cells)} runs of {shown} {units} -> {folder}")
+    makers = len(cells) - len(asked)
+    first = f", {makers} more make what they are given" if makers else ""
+    console.print(f"{len(asked)} runs of {shown} {units}{first} -> {folder}")
     workers = Workers(args.workers, args.device, modules(cells), **store.how())
     outcome = execute(store, cells, workers, console, folder)
     if outcome.finished and importlib.util.find_spec("polars") is None:

@@ -110,7 +110,10 @@ def _play(args: Any, row: registry.AgentRow, env_id: str, cell: dict[str, Any]) 
             agent, policy, key, params, episodes=args.episodes, mode=args.mode
         )
     )
-    out = jax.device_get(play(policy, key, env.default_params))
+    from rlsuite.engine.program import with_params
+
+    given = cell.get("env_params", {}) if env_id == cell["env"] else {}
+    out = jax.device_get(play(policy, key, with_params(env.default_params, given)))
     print(
         f"{cell['agent']} on {env_id}: return {out.returns.mean():.2f} ± {out.returns.std():.2f}, "
         f"length {out.lengths.mean():.1f}, {args.episodes} episodes"

@@ -105,8 +105,8 @@ def published(file: Path, cells: Sequence[Cell]) -> Path | None:
 
 def describe(cells: Sequence[Cell], folder: Path) -> str:
     """A line for each run, and what would be recorded for them."""
-    lines = []
-    for cell in cells:
+    lines = common.stages(cells, folder)
+    for cell in (cell for cell in cells if not cell.makes):
         # Without content there is no id yet.
         name = "-" * len(cell.id) if to_record([cell]) else cell.id
         lines.append(f"{name}  {cell.series}  {cell.task}  seed {cell.seed}  {cell.total_steps:,}")

@@ -18,6 +18,7 @@ COMMANDS = {
     "list": ("rlsuite.cli.listing", "agents, datasets, envs, experiments, presets"),
     "show": ("rlsuite.cli.show", "an agent or preset: paper, equations, settings, results"),
     "dataset": ("rlsuite.cli.dataset", "inspect, convert, collect and mix datasets"),
+    "cache": ("rlsuite.cli.cache", "fitted models, rules, datasets, tables: list or clear them"),
     "bench": ("rlsuite.cli.bench", "speed, as a ratio in one run"),
 }
 

@@ -18,6 +18,7 @@ from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.data import check_need
 from rlsuite.engine.grid import parse_seeds
 from rlsuite.engine.spec import Request, plan, to_record, with_data
+from rlsuite.engine.stages import parse_inputs, parse_params
 from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
@@ -39,6 +40,15 @@ def build_parser(agent: str | None) -> Parser:
     parser.add_argument("--env", help="see `rlsuite list envs`; default the dataset's own")
     parser.add_argument("--dataset", help="a name of `rlsuite list datasets`, a file or a folder")
     common.add_dataset_folder(parser)
+    parser.add_argument(
+        "--input", action="append", default=[], metavar="ROLE=AGENT|FILE",
+        help="what the agent is given that another makes; ROLE.NAME=VALUE sets how: total-steps, "
+        "seed (a number, or own: one for each seed), preset, env, or a setting",
+    )  # fmt: skip
+    parser.add_argument(
+        "--env-param", action="append", default=[], metavar="NAME=NUMBER",
+        help="a parameter of the environment, see `rlsuite list envs`",
+    )  # fmt: skip
     parser.add_argument("--preset", help="named settings, see `rlsuite list presets`")
     parser.add_argument("--seeds", default="1", help="a number, FROM:TO, or a list 0,3,7")
     parser.add_argument(
@@ -102,6 +112,8 @@ def main(argv: Sequence[str]) -> int:
         cadence=cadence,
         datasets=[] if args.dataset is None else [args.dataset],
         flags=[*agent_settings(row, args.agent_options), "total_steps"],
+        inputs=parse_inputs(row, args.input),
+        env_params=parse_params(args.env_param),
     )
     cells = plan([request])
     if args.dry_run:
@@ -111,18 +123,21 @@ def main(argv: Sequence[str]) -> int:
         Store(args.out.absolute()).check_folder()
     cells = with_data(cells)
     folder = out_folder(cells, args)
-    title = Store(folder).title() or f"{args.agent} on {cells[0].task}"
+    title = Store(folder).title() or f"{args.agent} on {cells[-1].task}"
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
 
 
 def out_folder(cells: list[Cell], args: argparse.Namespace) -> Path:
     """--out, or its default."""
-    return (args.out or Path("runs") / folder_name(cells[0], args.preset)).absolute()
+    return (args.out or Path("runs") / folder_name(cells[-1], args.preset)).absolute()
 
 
 def describe(cells: list[Cell], args: argparse.Namespace) -> str:
     """What would be run, and recorded for it."""
-    what = f"{len(cells)} runs of {cells[0].total_steps:,} steps"
+    asked = [cell for cell in cells if cell.agent == args.agent]
+    what = f"{len(asked)} runs of {asked[0].total_steps:,} steps"
+    if len(asked) < len(cells):
+        what = "\n".join([*common.stages(cells, out_folder(cells, args)), what])
     if not (missing := to_record(cells)):
         return f"{what} -> {out_folder(cells, args)}"
     # The default folder's name depends on the content.
@@ -135,6 +150,9 @@ def folder_name(cell: Cell, preset: str | None) -> str:
     what: list[Any] = [cell.settings, cell.total_steps, vars(cell.cadence)]
     # Nothing without data, so that such runs keep the folders they always had.
     what += [] if cell.data is None else [cell.env, cell.data.identity]
+    what += [{**cell.env_params, **{r: made.identity for r, made in cell.inputs.items()}}] * bool(
+        cell.env_params or cell.inputs
+    )
     identity = json.dumps(what, sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     task = cell.task.replace(":", "-").replace("/", "-")

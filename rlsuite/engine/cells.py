@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from rlsuite import registry
@@ -53,6 +54,52 @@ class Cadence:
 
 
 @dataclass(frozen=True)
+class Made:
+    """What another run makes and this one is given: a fitted model, a rule.
+
+    Attributes:
+      kind: of it, see `registry.AgentRow.makes`.
+      cell: the run that makes it.
+      own: whether each seed has one of its own, of the same seed; else all share one.
+      path: of a file that holds it already; "" where the run folder does.
+      content: hash of that file's arrays.
+    """
+
+    kind: str
+    cell: Cell
+    own: bool = False
+    path: str = ""
+    content: str = ""
+
+    @property
+    def identity(self) -> list[str | int]:
+        """What two cells that are given the same share, whoever made it and where it lies; of one
+        for each seed what these have in common."""
+        if self.path:
+            return [self.kind, self.content]
+        return [self.kind, self.cell.variant, "own" if self.own else self.cell.seed]
+
+    @property
+    def key(self) -> str:
+        """Which one it is: equal where a loaded one can be used again."""
+        return self.content or self.cell.digest
+
+    @property
+    def name(self) -> str:
+        """In a user's words."""
+        return self.path or f"{self.cell.series or self.cell.agent}, seed {self.cell.seed}"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**vars(self), "cell": self.cell.to_mapping()}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Made:
+        """The inverse."""
+        return cls(**{**values, "cell": Cell.from_mapping(values["cell"])})
+
+
+@dataclass(frozen=True)
 class Cell:
     """One run of one seed.
 
@@ -70,6 +117,9 @@ class Cell:
       preset: the named settings that the others were laid over, or "".
       given: where settings come from that are not defaults: preset, file or flag, by name;
         `total_steps` among them.
+      inputs: what other runs make and this one is given, by role.
+      env_params: parameters of the environment that are not its defaults, by name.
+      makes: of which kind its policy is, where other runs are given that; "" of most.
       stored_id: the id the run was made under, kept by `with_id`; a changed copy has none.
     """
 
@@ -87,6 +137,9 @@ class Cell:
     label: str = ""
     preset: str = ""
     given: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, Made] = field(default_factory=dict)
+    env_params: dict[str, float] = field(default_factory=dict)
+    makes: str = ""
     stored_id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -113,8 +166,35 @@ class Cell:
         return _digest({
             "schema": SCHEMA, "agent": self.agent, "env": self.env,
             "env_options": _plain_numbers(self.env_options), "settings": self.settings,
-            "iterations": self.iterations, "data": self.data and self.data.identity,
+            "iterations": self.iterations, "data": self.data and self.data.identity, **self._later,
         })  # fmt: skip
+
+    @property
+    def _later(self) -> dict[str, Any]:
+        """What came to cells after there were runs on disk: nothing where a run has none of it."""
+        given = {role: made.identity for role, made in self.inputs.items()}
+        later = {"inputs": given, "env_params": _plain_numbers(self.env_params)}
+        return {name: value for name, value in later.items() if value}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Digests of the runs that must have finished before this one can begin."""
+        return tuple(made.cell.digest for made in self.inputs.values() if not made.path)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All that a report says a run was made with, in plain names: the agent's settings as they
+        are called, `env.NAME` of the environment, `ROLE.NAME` of what made its inputs."""
+        out = {**self.config, **{f"env.{n}": v for n, v in self.env_options.items()}}
+        out |= {f"env.{n}": v for n, v in self.env_params.items()}
+        for role, made in self.inputs.items():
+            if made.path:
+                out[f"{role}.file"] = f"{Path(made.path).name} ({made.content[:8]})"
+                continue
+            out |= {f"{role}.{n}": v for n, v in made.cell.told.items()}
+            out |= {f"{role}.agent": made.cell.agent, f"{role}.total_steps": made.cell.total_steps}
+            out[f"{role}.seed"] = "own" if made.own else made.cell.seed
+        return out
 
     @functools.cached_property
     def settings(self) -> dict[str, Any]:
@@ -148,11 +228,17 @@ class Cell:
 
     @functools.cached_property
     def group(self) -> str:
-        """Cells of one group run on one compiled program: they differ in traced fields and seed."""
+        """Cells of one group run on one compiled program: they differ in traced fields, in seed and
+        in the seed of what they are given."""
+        return _digest([self.form, self.cadence.episodes, self.cadence.mode])
+
+    @functools.cached_property
+    def form(self) -> str:
+        """All that decides the shapes of a run's state and the code that advances it."""
         static = self.load_config().static().signature()
-        cadence = [self.cadence.episodes, self.cadence.mode]
         data = [] if self.data is None else [self.data.identity]
-        return _digest([self.agent, self.env, self.env_options, static, cadence, *data])
+        given = {r: [m.kind, m.cell.form, m.own] for r, m in self.inputs.items()}
+        return _digest([self.agent, self.env, self.env_options, static, *data, given])
 
     def differs(self, other: Cell) -> str:
         """What another cell has otherwise of all that decides the result, "" where nothing."""
@@ -161,7 +247,7 @@ class Cell:
         settings = [{f"agent.{n}": v for n, v in cell.settings.items()} for cell in (self, other)]
         mine, theirs = [
             {"agent": c.agent, "env": c.env, "env_options": c.env_options, "seed": c.seed,
-             "iterations": c.iterations, "data": c.data and c.data.identity, **own}
+             "iterations": c.iterations, "data": c.data and c.data.identity, **c._later, **own}
             for c, own in zip((self, other), settings, strict=True)
         ]  # fmt: skip
         names = [n for n in {**mine, **theirs} if mine.get(n) != theirs.get(n)]
@@ -188,9 +274,10 @@ class Cell:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        values = dataclasses.asdict(self)
+        values = dataclasses.asdict(dataclasses.replace(self, inputs={}))
         del values["stored_id"]
-        return {**values, "id": self.id}
+        given = {role: made.to_mapping() for role, made in self.inputs.items()}
+        return {**values, "inputs": given, "id": self.id}
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Cell:
@@ -202,6 +289,7 @@ class Cell:
             "cadence": Cadence(**plain["cadence"]),
             "data": None if data is None else DataRef.from_mapping(data),
             "label": plain.get("label", first_label(values)),
+            "inputs": {r: Made.from_mapping(m) for r, m in plain.get("inputs", {}).items()},
         })  # fmt: skip
         return cell.with_id(values.get("id") or cell.first_id)
 

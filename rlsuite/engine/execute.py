@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rlsuite import registry
-from rlsuite.engine import files
+from rlsuite.engine import artefacts, files
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.launch import Workers
 from rlsuite.engine.progress import Progress, Tally, duration
@@ -58,6 +58,7 @@ def execute(
         could begin for the same fault of its dataset.
     """
     files.remove_strays(store.folder, store.cells_folder)
+    share(store, cells)
     pending = [cell for cell in cells if not store.is_done(cell.id)]
     for cell in pending:
         # What failed before is tried again.
@@ -87,6 +88,19 @@ def execute(
         left=sum(not store.is_done(c.id) for c in cells),
         seconds=time.monotonic() - tally.began,
     )
+
+
+def share(store: Store, cells: Sequence[Cell]) -> None:
+    """Bring what other run folders have made already, and keep for them what this one has.
+
+    Raises:
+      UsageError: what is kept was made by other settings, or is damaged.
+    """
+    for cell in cells:
+        if cell.makes and store.is_done(cell.id):
+            artefacts.publish(store.path(cell.id, "done"), cell)
+        elif cell.makes:
+            artefacts.fetch(cell, store.path(cell.id, "done"))
 
 
 def at_other_widths(store: Store, cells: Sequence[Cell], width: int) -> str:

@@ -13,11 +13,13 @@ from rlsuite.engine.cells import Cadence
 from rlsuite.engine.data import check_need
 from rlsuite.engine.files import user_text
 from rlsuite.engine.spec import Request
+from rlsuite.engine.stages import table_source
 from rlsuite.errors import UsageError, nearest
 
 RUN_KEYS = {
     "agent", "label", "preset", "env", "seeds", "total_steps", "exact_steps", "evaluations",
     "episodes", "logs", "eval_mode", "set", "sweep", "zip", "env_options", "dataset",
+    "inputs", "env_params",
 }  # fmt: skip
 TOP_KEYS = {"title", "defaults", "run"}
 
@@ -108,7 +110,8 @@ def _request(run: dict[str, Any], where: str) -> Request:
     for key in ("agent", "label", "preset", "eval_mode"):
         _check_type(run, key, str, "a word", where)
     _check_type(run, "exact_steps", bool, "true or false", where)
-    _check_type(run, "env_options", dict, "a table", where)
+    for key in ("env_options", "env_params", "inputs"):
+        _check_type(run, key, dict, "a table", where)
     if "agent" not in run:
         raise UsageError(f"{where}: 'agent' is missing")
     datasets = _names(run, "dataset", where) if "dataset" in run else []
@@ -132,6 +135,8 @@ def _request(run: dict[str, Any], where: str) -> Request:
         env_options=run.get("env_options", {}),
         cadence=Cadence(**cadence, mode=run.get("eval_mode")),
         datasets=datasets,
+        inputs={r: table_source(r, said, where) for r, said in run.get("inputs", {}).items()},
+        env_params=run.get("env_params", {}),
     )
 
 

@@ -8,6 +8,7 @@ import jax
 
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.environment import available_memory, round_down
+from rlsuite.engine.inputs import Given
 from rlsuite.engine.program import Program, context, tree_bytes
 from rlsuite.engine.tree import rings
 from rlsuite.errors import UsageError
@@ -23,30 +24,32 @@ class Need(NamedTuple):
     replay: int
 
 
-def estimate(program: Program, cell: Cell, data: Any = None) -> Need:
-    """What one worker needs: the process, the state, a rollout with its working copies, the ring,
-    and once for all runs the data they learn from.
+def estimate(program: Program, cell: Cell, given: Given | None = None) -> Need:
+    """What one worker needs: the process, the state, a rollout with its working copies, what the
+    agent says it takes besides, the ring, and once for all runs what they are given.
 
     A ring is never copied while it trains; a checkpoint copies it and then makes a file's bytes of
     it, one run after the other.
     """
-    ctx = context(program.agent, cell.load_config(), cell.iterations, data)
+    given = given or Given()
+    ctx = context(program.agent, cell.load_config(), cell.iterations, given.data, given.inputs)
     state, _ = program.shapes(ctx)
     batch: Any = jax.eval_shape(program.agent.collect, state, ctx)[1]
     ring = sum(tree_bytes(replay) for _, replay in rings(state))
     replay = (program.width + 2 + (program.width > 1)) * ring
     # The batch, its normalised and flattened form, and one shuffled copy.
-    rest = program.width * (2 * (tree_bytes(state) - ring) + 3 * tree_bytes(batch))
-    return Need(PROCESS_BYTES + rest + replay + tree_bytes(data), replay)
+    each = 2 * (tree_bytes(state) - ring) + 3 * tree_bytes(batch) + program.agent.scratch
+    shared = tree_bytes(given.data) + tree_bytes(given.inputs)
+    return Need(PROCESS_BYTES + program.width * each + replay + shared, replay)
 
 
-def check_memory(program: Program, cell: Cell, workers: int, data: Any = None) -> int:
+def check_memory(program: Program, cell: Cell, workers: int, given: Given | None = None) -> int:
     """Refuse what cannot fit.
 
     Raises:
       UsageError: all workers together would need more than is available.
     """
-    need = estimate(program, cell, data)
+    need = estimate(program, cell, given)
     if program.agent.env.resumable is False or jax.default_backend() != "cpu":
         return need.total
     have = available_memory()

@@ -11,29 +11,47 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray
 
 from rlsuite import keys, metrics, registry
 from rlsuite.config import Config
-from rlsuite.engine.cells import Cell
+from rlsuite.engine.cells import Cell, Made
+from rlsuite.engine.data import shapes
 from rlsuite.engine.environment import check_precision
 from rlsuite.evaluate import Evaluation, evaluate
 from rlsuite.metrics import Metrics
-from rlsuite.types import Agent, Context, Hyper, Mode, PolicyParams, State
+from rlsuite.types import Agent, Context, EnvParams, Hyper, Mode, PolicyParams, State
 
 # Environment steps in an iteration from which on a host callback's `collect` is compiled alone.
 APART_FROM = 256
 CONTEXT_AXES = Context(hp=0, env_params=0, horizon=0, data=None)  # pyright: ignore
 
 
-def context(agent: Agent, config: Config, iterations: int, data: Any = None) -> Context:
-    """What a run is given: its traced settings as scalar arrays, and the default environment."""
+def context(
+    agent: Agent,
+    config: Config,
+    iterations: int,
+    data: Any = None,
+    inputs: Mapping[str, Any] | None = None,
+    env_params: Mapping[str, float] | None = None,
+) -> Context:
+    """What a run is given.
+
+    Args:
+      agent: of the run.
+      config: whose traced settings become scalar arrays.
+      iterations: of the whole run.
+      data: what it learns from, prepared.
+      inputs: role -> what another run made.
+      env_params: parameters of the environment that are not its defaults.
+    """
     # Explicit dtypes: a weakly typed scalar is another signature to jit than a strong one.
     kinds = {int: np.int32, float: np.float32}
     # Together: thousands of runs side by side have a context each.
@@ -41,8 +59,27 @@ def context(agent: Agent, config: Config, iterations: int, data: Any = None) -> 
         {name: np.asarray(v, kinds[type(v)]) for name, v in config.hyper().items()},
         np.asarray(iterations, np.int32),
     ))  # fmt: skip
-    params = jax.tree.map(jnp.asarray, agent.env.default_params)
-    return Context(Hyper(hp), params, horizon, data)
+    params = jax.tree.map(jnp.asarray, with_params(agent.env.default_params, env_params or {}))
+    return Context(Hyper(hp), params, horizon, data, inputs or None)
+
+
+def with_params(params: EnvParams, given: Mapping[str, float]) -> EnvParams:
+    """An environment's parameters, some of them others; each keeps its type."""
+    if not given:
+        return params
+    known = params if isinstance(params, Mapping) else vars_of(params)
+    new = {
+        name: jnp.asarray(value, jnp.asarray(known[name]).dtype) for name, value in given.items()
+    }
+    if isinstance(params, Mapping):
+        return {**params, **new}
+    return params._replace(**new) if hasattr(params, "_replace") else replace(params, **new)
+
+
+def vars_of(params: EnvParams) -> dict[str, Any]:
+    """The fields of a named tuple or of a dataclass."""
+    names = getattr(params, "_fields", None) or [field.name for field in fields(params)]
+    return {name: getattr(params, name) for name in names}
 
 
 def evaluation_key(seed: int | Int[Array, ""], iteration: int | Int[Array, ""]) -> PRNGKeyArray:
@@ -53,6 +90,13 @@ def evaluation_key(seed: int | Int[Array, ""], iteration: int | Int[Array, ""]) 
 # Of many runs at once: key by key they would take as long as what is done with them.
 roots = jax.jit(jax.vmap(keys.root))
 evaluation_keys = jax.jit(jax.vmap(evaluation_key, in_axes=(0, None)))
+
+
+class Progress(NamedTuple):
+    """How far the runs of a chunk came: iterations taken, and whether they are over."""
+
+    taken: Int[Array, "*width"]
+    finished: Bool[Array, "*width"]
 
 
 class Program:
@@ -78,7 +122,10 @@ class Program:
         self._mode: Mode | None = mode
         self._compiled: dict[str, Any] = {}
         self._apart = apart(agent)
-        self.memory = 0
+        # Bytes, as its compiled functions say; whether they were held against the estimate.
+        self.memory, self.compared = 0, False
+        # Roles in which each run has an input of its own; of others there is one for all.
+        self.own: frozenset[str] = frozenset()
 
     @classmethod
     def for_cell(cls, cell: Cell, width: int = 1) -> Program:
@@ -86,7 +133,9 @@ class Program:
         env = registry.make_env(cell.env, **cell.env_options)
         make = registry.agent(cell.agent).load_make()
         mode: Any = cell.cadence.mode
-        return cls(make(env, cell.load_config()), cell.cadence.episodes, mode, width)
+        program = cls(make(env, cell.load_config()), cell.cadence.episodes, mode, width)
+        program.own = frozenset(role for role, made in cell.inputs.items() if made.own)
+        return program
 
     # --- the traced functions -------------------------------------------------------------------
 
@@ -107,6 +156,24 @@ class Program:
             return state, metrics.merge(loop[1], new)
 
         return jax.lax.fori_loop(0, count, body, (state, running))
+
+    def _chunk_or_end(
+        self, state: State, running: Metrics, ctx: Context, count: Int[Array, ""]
+    ) -> tuple[State, Metrics, Progress]:
+        """`_chunk`, but a state that has finished stays as it is."""
+        self.traces["chunk"] += 1
+        assert self.agent.finished is not None
+        finished = self.agent.finished
+
+        def going(loop: tuple[State, Metrics, Int[Array, ""]]) -> Bool[Array, ""]:
+            return (loop[2] < count) & ~finished(loop[0])
+
+        def body(loop: tuple[State, Metrics, Int[Array, ""]]) -> Any:
+            state, new = self.agent.step(loop[0], ctx)
+            return state, metrics.merge(loop[1], new), loop[2] + 1
+
+        state, running, taken = jax.lax.while_loop(going, body, (state, running, jnp.int32(0)))
+        return state, running, Progress(taken, finished(state))
 
     def _collect(self, state: State, ctx: Context) -> tuple[State, Any]:
         self.traces["collect"] += 1
@@ -139,7 +206,11 @@ class Program:
         if isinstance(rows[0], Context):
             # Data is shared by whoever runs together, never copied for each.
             hp, env_params, horizon = (self.stack([ctx[k] for ctx in rows]) for k in range(3))
-            return Context(hp, env_params, horizon, rows[0].data)
+            inputs = rows[0].inputs and {
+                role: self.stack([c.inputs[role] for c in rows]) if role in self.own else shared
+                for role, shared in rows[0].inputs.items()
+            }
+            return Context(hp, env_params, horizon, rows[0].data, inputs)
         padded = [*rows, *[rows[-1]] * (self.width - len(rows))]
         return jax.tree.map(_stacked, *padded)
 
@@ -175,28 +246,40 @@ class Program:
           ctx: of the runs.
           warm: the policy that all of them start from.
         """
+        axes = self._axes(ctx)
         if warm is None:
-            return self._call("init", self._init, (), (0, CONTEXT_AXES), key, ctx)
-        return self._call("warm", self._init, (), (0, CONTEXT_AXES, None), key, ctx, warm)
+            return self._call("init", self._init, (), (0, axes), key, ctx)
+        return self._call("warm", self._init, (), (0, axes, None), key, ctx, warm)
 
     def chunk(
         self, state: State, running: Metrics, ctx: Context, count: int
-    ) -> tuple[State, Metrics]:
+    ) -> tuple[State, Metrics, Progress | None]:
         """`count` iterations; `state` is donated. Metrics merge in the same order however a run
-        is cut into chunks, so no cadence can change a number."""
-        if not self._apart:
-            axes = (0, 0, CONTEXT_AXES, None)
+        is cut into chunks, so no cadence can change a number.
+
+        Returns:
+          (state, metrics, how far each run came where the agent may finish before its budget).
+        """
+        axes = self._axes(ctx)
+        if self.agent.finished is not None:
             args = (state, running, ctx, jnp.int32(count))
-            return self._call("chunk", self._chunk, (0,), axes, *args)
+            return self._call("chunk", self._chunk_or_end, (0,), (0, 0, axes, None), *args)
+        if not self._apart:
+            args = (state, running, ctx, jnp.int32(count))
+            return *self._call("chunk", self._chunk, (0,), (0, 0, axes, None), *args), None
         for _ in range(count):
-            state, batch = self._call("collect", self._collect, (0,), (0, CONTEXT_AXES), state, ctx)
+            state, batch = self._call("collect", self._collect, (0,), (0, axes), state, ctx)
             args = (state, batch, running, ctx)
-            state, running = self._call("learn", self._learn, (0,), (0, 0, 0, CONTEXT_AXES), *args)
-        return state, running
+            state, running = self._call("learn", self._learn, (0,), (0, 0, 0, axes), *args)
+        return state, running, None
 
     def evaluate(self, state: State, key: Key[Array, "*width"], ctx: Context) -> Evaluation:
         """Whole episodes; `key` from `evaluation_key`."""
-        return self._call("evaluate", self._evaluate, (), (0, 0, CONTEXT_AXES), state, key, ctx)
+        return self._call("evaluate", self._evaluate, (), (0, 0, self._axes(ctx)), state, key, ctx)
+
+    def _axes(self, ctx: Context) -> Context:
+        roles = {role: 0 if role in self.own else None for role in ctx.inputs or {}}
+        return CONTEXT_AXES._replace(inputs=roles or None)
 
     def policy(self, state: State) -> PolicyParams:
         """What is left of the runs: `agent.policy` of each row."""
@@ -240,6 +323,26 @@ def apart(agent: Agent) -> bool:
     """
     callback = getattr(agent.env, "callback", not agent.env.resumable)
     return callback and (not agent.env.resumable or agent.steps_per_iteration >= APART_FROM)
+
+
+def policy_shapes(cell: Cell) -> Any:
+    """Structure, shapes and types of the policy that a cell leaves."""
+    env = registry.make_env(cell.env, **cell.env_options)
+    agent: Agent = registry.agent(cell.agent).load_make()(env, cell.load_config())
+    return jax.eval_shape(agent.policy, state_shapes(agent, cell.inputs))
+
+
+def state_shapes(agent: Agent, inputs: Mapping[str, Made], data: Any = None) -> Any:
+    """Structure, shapes and types of an agent's state.
+
+    Args:
+      agent: any.
+      inputs: what its runs are given that others make.
+      data: what it learns from; by default what the registry knows of its kind.
+    """
+    data = shapes(agent.name, agent.env) if data is None else data
+    made = {role: policy_shapes(one.cell) for role, one in inputs.items()}
+    return jax.eval_shape(agent.init, keys.root(0), context(agent, agent.config, 1, data, made))
 
 
 def _program_bytes(compiled: Any) -> int:

@@ -16,6 +16,7 @@ from rlsuite.engine.launch import how_it_ended
 
 LINE_SECONDS = 15.0
 MOST_SHOWN = 12
+MUCH_MORE = 1.25
 
 
 @dataclass
@@ -80,8 +81,10 @@ class Tally:
             self.finished.add(str(cell))
             return self._why(str(cell), event)
         elif kind == "estimate":
-            first, self.memory = not self.memory, max(self.memory, event["bytes"])
-            return f"about {self.memory / 2**30:.1f} GiB for each worker" if first else None
+            before, self.memory = self.memory, max(self.memory, event["bytes"])
+            # Said again only where it was far too little.
+            news = self.memory > MUCH_MORE * before
+            return f"about {self.memory / 2**30:.1f} GiB for each worker" if news else None
         elif kind == "refused":
             self.refused = event["error"]
         elif kind == "hung":
@@ -99,15 +102,15 @@ class Tally:
         return None
 
     def _why(self, cell: str, event: dict[str, Any]) -> str | None:
-        """Of a dataset that cannot be used once, not for every run on it."""
-        error, dataset = event["error"], event.get("dataset")
-        if dataset is None:
+        """Of an input that cannot be used once, not for every run that is given it."""
+        error, left_out = event["error"], event.get("left_out")
+        if left_out is None:
             inside = f" in the environment {event['inside']}" if event.get("inside") else ""
             whole = f" (the whole text: {event['text']})" if event.get("text") else ""
             return f"{self.name(cell)} failed{inside}: {error}{whole}"
         told = error in self.unfit.values()
         self.unfit[cell] = error
-        return None if told else f"runs on {dataset} are left out: {error}"
+        return None if told else f"runs {left_out} are left out: {error}"
 
     def name(self, cell_id: str | None) -> str:
         """A cell in a user's words."""

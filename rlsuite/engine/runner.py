@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from rlsuite import metrics
-from rlsuite.engine import files, tree
+from rlsuite.engine import artefacts, files, tree
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.program import Program, context
+from rlsuite.engine.inputs import Given
+from rlsuite.engine.program import Program, Progress, context
 from rlsuite.engine.store import Store, unpack_rows
 from rlsuite.engine.track import Track, completed
 from rlsuite.errors import UsageError
@@ -51,6 +53,7 @@ class Damaged(UsageError):
         self.cell_id = cell_id
 
 
+NOTHING = Given()
 Report = Callable[[Track, int, float], None]
 
 
@@ -73,7 +76,7 @@ class Runner:
       report: called for each cell after every chunk with (track, steps, steps/s), and at its end.
       should_stop: asked after every chunk.
       commit_first: commit before the first chunk too.
-      data: what the cells learn from, one tree for all of them.
+      given: what the cells are given: to each its own, or once for all of them.
     """
 
     def __init__(
@@ -85,9 +88,10 @@ class Runner:
         report: Report,
         should_stop: Callable[[], bool],
         commit_first: bool = False,
-        data: Any = None,
+        given: Given | Sequence[Given] = NOTHING,
     ) -> None:
-        self.tracks = [Track(cell) for cell in cells]
+        each = [given] * len(cells) if isinstance(given, Given) else list(given)
+        self.tracks = [Track(c, contents=g.contents) for c, g in zip(cells, each, strict=True)]
         self.program, self.store = program, store
         self.provenance = provenance | {"width": program.width}
         self.report, self.should_stop = report, should_stop
@@ -95,7 +99,10 @@ class Runner:
         cell = cells[0]
         self.iterations = cell.iterations
         self.steps_per = cell.steps_per_iteration
-        self.contexts = [context(program.agent, c.load_config(), c.iterations, data) for c in cells]
+        self.contexts = [
+            context(program.agent, c.load_config(), c.iterations, g.data, g.inputs, c.env_params)
+            for c, g in zip(cells, each, strict=True)
+        ]
         self.ctx = program.stack(self.contexts)
         self.logs = boundaries(cell.iterations, cell.cadence.logs, first=False)
         self.evals = boundaries(cell.iterations, cell.cadence.evaluations, first=True)
@@ -174,6 +181,7 @@ class Runner:
         try:
             arrays, meta = files.read_arrays(path)
             check_width(meta, self.program.width, str(path))
+            check_contents(meta, track, str(path))
             state = tree.from_arrays(template[0], arrays, "state", str(path))
             unfinished = tree.from_arrays(template[1], completed(arrays), "metrics", str(path))
         except UsageError as error:
@@ -188,24 +196,35 @@ class Runner:
         count = until - at.iteration
         # The first is one iteration: nobody knows yet how long that takes, and the parent listens.
         count = min(count, max(1, int(self._rate * CHUNK_SECONDS)))
-        state, running, spent = self._timed(
+        (state, running, came), spent = self._timed(
             lambda: self.program.chunk(at.state, at.running, self.ctx, count)
         )
         for _, track in self.running:
             track.clock.train += spent
         self._rate = count / max(spent, 1e-9)
+        if came is not None:
+            self._note_finished(at.iteration, jax.device_get(came))
         return Position(state, running, at.iteration + count)
 
-    def _timed(self, function: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any, float]:
+    def _note_finished(self, iteration: int, came: Progress) -> None:
+        """Which runs are over before their budget is spent, and when they were."""
+        taken, finished = np.atleast_1d(came.taken), np.atleast_1d(came.finished)
+        for i, track in self.running:
+            if finished[i]:
+                track.ended = iteration + int(taken[i])
+
+    def _timed(self, function: Callable[[], Any]) -> tuple[Any, float]:
         """Results and seconds, without those of a compilation."""
         compiled = self.program.compile_seconds
         start = time.perf_counter()
-        first, second = function()
-        jax.block_until_ready(second)
+        out = function()
+        jax.block_until_ready(out[1:])
         spent = time.perf_counter() - start
-        return first, second, spent - (self.program.compile_seconds - compiled)
+        return out, spent - (self.program.compile_seconds - compiled)
 
     def _boundary(self, at: Position) -> Position:
+        if over := [(i, t) for i, t in self.running if t.ended is not None]:
+            self._end_early(at, over)
         if at.iteration in self.logs:
             rows = self.program.measured(at.running)
             for i, track in self.running:
@@ -220,16 +239,31 @@ class Runner:
         nan = [(i, t) for i, t in enumerate(self.tracks) if t.status == "nan"]
         self._finish(at, [(i, t) for i, t in nan if not self.store.is_done(t.cell.id)])
 
+    def _end_early(self, at: Position, over: Sequence[tuple[int, Track]]) -> None:
+        """Runs that have finished before their budget was spent: their last row and evaluation are
+        of the iteration at which they did."""
+        rows = self.program.measured(at.running)
+        for i, track in over:
+            iteration = track.ended or at.iteration
+            track.log(iteration, rows[i])
+            if self.evals and track.status == "running":
+                self._evaluate(at._replace(iteration=iteration), [(i, track)])
+            if track.status == "running":
+                track.status = "done"
+            self._finish(at._replace(iteration=iteration), [(i, track)])
+
     def _evaluate_if_due(self, at: Position) -> None:
-        if at.iteration not in self.evals:
-            return
+        if at.iteration in self.evals:
+            self._evaluate(at, self.running)
+
+    def _evaluate(self, at: Position, tracks: Sequence[tuple[int, Track]]) -> None:
         seeds = [track.cell.seed for track in self.tracks]
         chosen = self.program.evaluation_keys(seeds, at.iteration)
-        _, out, spent = self._timed(
+        (_, out), spent = self._timed(
             lambda: (None, self.program.evaluate(at.state, chosen, self.ctx))
         )
         host = jax.device_get(out)
-        for i, track in self.running:
+        for i, track in tracks:
             track.clock.evaluate += spent
             track.evaluated(at.iteration, self.program.row(host, i))
 
@@ -269,7 +303,24 @@ class Runner:
                 "traces": dict(self.program.traces),
             }
             self.store.finish(track.cell.id, policy, track.rows, meta)
+            if track.cell.makes:
+                artefacts.publish(self.store.path(track.cell.id, "done"), track.cell)
             self.report(track, track.cell.step_at(at.iteration), 0.0)
+
+
+def check_contents(meta: dict[str, Any], track: Track, path: str) -> None:
+    """Refuse to go on with another input than a run began with.
+
+    Raises:
+      UsageError: naming the role.
+    """
+    was = meta.get("inputs", {})
+    for role, now in track.contents.items():
+        if was.get(role, now) != now:
+            raise UsageError(
+                f"{path} began with another {role} (content {was[role]}, now {now}): restore that, "
+                "or delete the checkpoint to run that cell anew"
+            )
 
 
 def check_width(meta: dict[str, Any], width: int, path: str) -> None:

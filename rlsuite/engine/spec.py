@@ -15,11 +15,10 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.config import check_seeds, coerce, fields
 from rlsuite.engine import labels
-from rlsuite.engine.cells import Cadence, Cell, check_actions, executed_budget
+from rlsuite.engine.cells import Cadence, Cell, executed_budget
 from rlsuite.engine.data import (
     DataRef,
     check_families,
-    check_fit,
     check_names,
     check_need,
     is_here,
@@ -27,6 +26,14 @@ from rlsuite.engine.data import (
     resolve,
 )
 from rlsuite.engine.outline import at_home, check_home, outline
+from rlsuite.engine.stages import (
+    UNSEEN,
+    Source,
+    check_roles,
+    checked_config,
+    checked_env,
+    given_inputs,
+)
 from rlsuite.errors import UsageError, nearest
 
 
@@ -46,6 +53,8 @@ class Request:
       label: what the series is called; by default it is named by what is run.
       datasets: names or paths, each a run of its own, for agents that learn from one.
       flags: names of settings that stand on the command line; the others stand in a file.
+      inputs: role -> where it comes from, what the agent's row says laid under it.
+      env_params: parameters of the environment by name.
     """
 
     agent: str
@@ -62,10 +71,13 @@ class Request:
     cadence: Cadence = field(default_factory=Cadence)
     datasets: Sequence[str] = ()
     flags: Collection[str] = ()
+    inputs: Mapping[str, Source] = field(default_factory=dict)
+    env_params: dict[str, float] = field(default_factory=dict)
 
 
 def expand(requests: Iterable[Request]) -> list[Cell]:
-    """All cells of some requests, each once; datasets of the suite's own are recorded if they must.
+    """All cells of some requests, each once, before them those that make what they are given;
+    datasets of the suite's own are recorded if they must.
 
     Raises:
       UsageError: the first mistake found, in one line.
@@ -100,10 +112,14 @@ def with_data(cells: Iterable[Cell]) -> list[Cell]:
     find = functools.cache(resolve)
 
     def whole(cell: Cell) -> Cell:
+        given = {
+            role: dataclasses.replace(made, cell=whole(made.cell))
+            for role, made in cell.inputs.items()
+        }
         ref = cell.data
-        if ref is None or ref.hash:
-            return cell
-        return dataclasses.replace(cell, data=find(ref.kind, ref.spec))
+        if ref is not None and not ref.hash:
+            ref = find(ref.kind, ref.spec)
+        return dataclasses.replace(cell, data=ref, inputs=given)
 
     return _distinct(map(whole, cells))
 
@@ -114,9 +130,17 @@ def to_record(cells: Iterable[Cell]) -> list[str]:
 
 
 def _distinct(cells: Iterable[Cell]) -> list[Cell]:
+    """Each once, and before each what makes its inputs."""
     first: dict[str, Cell] = {}
-    for cell in cells:
+
+    def add(cell: Cell) -> None:
+        for made in cell.inputs.values():
+            if not made.path:
+                add(made.cell)
         first.setdefault(cell.id, cell)
+
+    for cell in cells:
+        add(cell)
     check_names((cell.data, cell.env) for cell in first.values())
     return _named([*first.values()])
 
@@ -127,7 +151,7 @@ def _named(cells: Sequence[Cell]) -> list[Cell]:
         cell.variant: labels.Variant(
             task=cell.task, key=cell.variant, agent=cell.agent, preset=cell.preset,
             steps=cell.total_steps, label=cell.label, given=cell.named_settings,
-            settings={**cell.config, **{f"env.{n}": v for n, v in cell.env_options.items()}},
+            settings=cell.told,
             unit="updates" if cell.budget_unit == "updates" else "steps",
         )
         for cell in reversed(cells)
@@ -140,33 +164,53 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
     row = registry.agent(request.agent)
     seeds = check_seeds(request.seeds)
     check_need(row, bool(request.datasets))
+    check_roles(row, request.inputs)
     for env_id, data in _tasks(request, row, find):
-        env_row = registry.env(env_id, request.env_options)
-        check_actions(row, env_row)
-        registry.check_options(env_row, request.env_options)
-        if data is not None:
-            check_fit(data, env_row, request.env_options)
-        name = data.name if data else ""
-        base, run = registry.resolve_preset(row, request.preset, env_id, name)
+        env_row = checked_env(row, env_id, request.env_options, data)
+        registry.check_params(env_row, request.env_params)
+        base, run = registry.resolve_preset(row, request.preset, env_id, data.name if data else "")
         total = request.total_steps if request.total_steps is not None else run.get("total_steps")
-        if total is None:
+        total = total or row.budget
+        if not total:
             raise UsageError(f"no budget for {env_id}: give total-steps or a preset that has one")
         for sweep in _points(request):
-            config = row.load_config().from_mapping({**base, **request.settings, **sweep})
-            check = getattr(config, "check_env", None)
-            if check is not None:
-                check(env_row)
+            settings = {n: v for n, v in sweep.items() if "." not in n}
+            config = checked_config(row, env_row, {**base, **request.settings, **settings})
             iterations, executed = executed_budget(config, total, request.exact_steps)
-            settings = config.to_mapping()
+            at = _at(request, sweep)
+            registry.check_params(env_row, at.env_params)
             cell = Cell(
-                agent=request.agent, env=env_id, config=settings, seed=0,
+                agent=request.agent, env=env_id, config=config.to_mapping(), seed=0,
                 iterations=iterations, total_steps=executed,
-                env_options=dict(request.env_options), cadence=request.cadence,
-                series=request.label or request.agent, sweep={n: settings[n] for n in sweep},
+                env_options=dict(request.env_options),
+                cadence=UNSEEN if row.makes else request.cadence,
+                series=request.label or request.agent,
+                sweep={n: config.to_mapping().get(n, v) for n, v in sweep.items()},
                 data=data, label=request.label or "", preset=request.preset or "",
-                given=_given(request, {**base, **run}),
+                given=_given(request, {**base, **run}), env_params=dict(at.env_params),
+                makes=row.makes,
             )  # fmt: skip
-            yield from (dataclasses.replace(cell, seed=seed) for seed in seeds)
+            yield from (given_inputs(cell, row, at.inputs, seed) for seed in seeds)
+
+
+def _at(request: Request, point: Mapping[str, Any]) -> Request:
+    """A request at a point of its sweep as far as it is not of the agent's own settings: `env.NAME`
+    are the environment's parameters, `ROLE.NAME` settings of what makes an input."""
+    params, inputs = dict(request.env_params), dict(request.inputs)
+    for name, value in point.items():
+        place, dot, rest = name.partition(".")
+        if not dot:
+            continue
+        if place == "env":
+            params[rest] = value
+            continue
+        source = inputs.get(place, Source())
+        key = rest if rest in ("agent", "path", "preset", "total_steps", "env", "seed") else ""
+        changed: dict[str, Any] = {key: value} if key else {
+            "settings": {**source.settings, rest: value}
+        }  # fmt: skip
+        inputs[place] = dataclasses.replace(source, **changed)
+    return dataclasses.replace(request, env_params=params, inputs=inputs)
 
 
 def _check_settings(row: registry.AgentRow, request: Request) -> None:
@@ -177,6 +221,8 @@ def _check_settings(row: registry.AgentRow, request: Request) -> None:
         *request.sweep.items(),
         *request.zip.items(),
     ]:
+        if "." in name:
+            continue
         if name not in known:
             raise UsageError(f"no setting 'agent.{name}': {nearest(name, known)}")
         for value in values if isinstance(values, (list, tuple)) else []:

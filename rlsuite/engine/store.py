@@ -181,11 +181,14 @@ class Store:
         how: Mapping[str, Any] | None = None,
     ) -> None:
         # What many cells share is written once.
-        shared: dict[str, dict[str, Any]] = {"configs": {}, "given": {}}
+        shared: dict[str, dict[str, Any]] = {"configs": {}, "given": {}, "inputs": {}}
         rows = []
         for cell in cells.values():
             row = cell.to_mapping()
-            for key, table in (("config", shared["configs"]), ("given", shared["given"])):
+            for key, table in (("config", shared["configs"]), ("given", shared["given"]),
+                               ("inputs", shared["inputs"])):  # fmt: skip
+                if not row[key] and key == "inputs":
+                    continue
                 text = json.dumps(row[key], sort_keys=True)
                 name = hashlib.sha256(text.encode()).hexdigest()[:12]
                 table[name], row[key] = row[key], name
@@ -210,11 +213,12 @@ class Store:
                     f"{self.folder} was written by another version of rlsuite "
                     f"(store {spec['version']}, here {VERSION}): use a new folder"
                 )
-            configs, given = spec["configs"], spec.get("given", {})
+            configs, given, made = spec["configs"], spec.get("given", {}), spec.get("inputs", {})
             rows = [
-                {**r, "config": configs[r["config"]], "given": given.get(r.get("given"), {})}
+                {**r, "config": configs[r["config"]], "given": given.get(r.get("given"), {}),
+                 "inputs": made[r["inputs"]] if r.get("inputs") else {}}
                 for r in spec["cells"]
-            ]
+            ]  # fmt: skip
             cells = [Cell.from_mapping(row) for row in rows]
         except (KeyError, TypeError) as error:
             raise UsageError(f"{self._spec} is damaged ({error!r}): use a new folder") from None
@@ -232,6 +236,10 @@ class Store:
         }
         lost = {c.digest for c in cells if not any(path.stem == c.id for path in paths)}
         return [c.with_id(ids[c.digest]) if c.digest in ids.keys() & lost else c for c in cells]
+
+    def ids(self) -> dict[str, str]:
+        """Digest -> the id that this folder has a run by."""
+        return {str(cell.digest): cell.id for cell in self.cells()}
 
     def commands(self) -> list[list[str]]:
         """The command lines that asked for cells of this folder."""
@@ -270,6 +278,11 @@ class Store:
     def fail(self, cell_id: str, error: str) -> None:
         """Note what a cell raised; its checkpoint stays."""
         files.write_json(self.path(cell_id, "failed"), {"error": error})
+
+    def why_failed(self, cell_id: str) -> str:
+        """The last line of what a cell raised."""
+        lines = files.read_json(self.path(cell_id, "failed"))["error"].strip().splitlines()
+        return lines[-1] if lines else "nothing was said"
 
 
 def _told_again(known: Cell, asked: Cell) -> Cell:

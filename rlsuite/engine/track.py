@@ -34,6 +34,9 @@ class Track:
     clock: Clock = field(default_factory=Clock)
     latest: float | None = None
     status: str = "running"
+    # Hashes of what the run is given, by role; the iteration at which it was over early.
+    contents: dict[str, str] = field(default_factory=dict)
+    ended: int | None = None
 
     def add(self, iteration: int, values: dict[str, float]) -> None:
         """Rows of one moment."""
@@ -69,6 +72,7 @@ class Track:
             "latest": self.latest,
             "cell": self.cell.to_mapping(),
             "provenance": provenance,
+            **({"inputs": self.contents} if self.contents else {}),
         }
 
     def resume(self, rows: Rows, meta: dict[str, Any]) -> None:

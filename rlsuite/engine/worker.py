@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cadence
-from rlsuite.engine.datasets import Datasets, Unfit
 from rlsuite.engine.environment import EVENTS, LOGS
+from rlsuite.engine.inputs import Inputs, Unfit
 from rlsuite.errors import UsageError
 
 EVENT_SECONDS = 0.5
@@ -40,6 +40,8 @@ class Place(NamedTuple):
     cadence: Cadence
     iteration: int
     width: int
+    # Of what those that run together share, which.
+    shared: tuple[str, ...] = ()
 
 
 class Worker:
@@ -55,7 +57,9 @@ class Worker:
         self.slot, self.slots, self.width = slot, slots, width
         self.provenance = provenance.collect()
         self.programs: dict[tuple[str, int], Any] = {}
-        self.datasets = Datasets()
+        # Bytes that the program at hand was thought to take; 0 before it was asked.
+        self.estimate = 0
+        self.inputs = Inputs(self._made_by)
         self.stopping = False
         self.parent = os.getppid()
         self.ran = 0
@@ -65,7 +69,7 @@ class Worker:
 
     def _on_signal(self, *_: Any) -> None:
         self.stopping = True
-        if self.datasets.preparing:
+        if self.inputs.preparing:
             # No run is under way that could be lost; a table of neighbours can take minutes.
             from rlsuite.engine.runner import Stopped
 
@@ -82,8 +86,8 @@ class Worker:
             left = self._left()
             if not left:
                 break
-            # Those that are left are other workers'; one of them may die.
-            if not self._one_pass(left):
+            # Those that are left are other workers', or wait for what these make; one may die.
+            if not self._one_pass(self._ready(left)):
                 time.sleep(POLL_SECONDS)
                 if time.monotonic() - told >= WAITING_SECONDS:
                     told = time.monotonic()
@@ -95,18 +99,42 @@ class Worker:
         done |= {path.name.partition(".")[0] for path in self.store.cells_folder.glob("*.failed")}
         return [cell for cell in self.store.cells() if cell.id not in done]
 
+    def _made_by(self, cell: Any) -> Path:
+        """The file of the run that makes an input, under the id that this folder has it by."""
+        return self.store.path(str(self.store.ids().get(cell.digest, cell.digest)), "done")
+
+    def _ready(self, left: list[Any]) -> list[Any]:
+        """Cells whose inputs are there. Those whose inputs cannot be made are failed at once."""
+        if not any(cell.needs for cell in left):
+            return left
+        ids, ready = self.store.ids(), []
+        for cell in left:
+            needs = [(role, made, str(ids.get(made.cell.digest, made.cell.digest)))
+                     for role, made in cell.inputs.items() if not made.path]  # fmt: skip
+            lost = [need for need in needs if self.store.path(need[2], "failed").exists()]
+            if lost and self._claim(cell):
+                role, made, maker = lost[0]
+                why = f"it failed: {self.store.why_failed(maker)}"
+                self._leave_out([cell], Unfit(why, f"with the {role} {made.name}"))
+                self.claims.release(cell.id)
+            elif not lost and all(self.store.is_done(maker) for *_, maker in needs):
+                ready.append(cell)
+        return ready
+
     def _ordered(self, cells: list[Any]) -> Iterator[Any]:
-        """Cells under way first; then group by group, each worker starting at another group."""
+        """Cells under way first; then what others wait for; then group by group, each worker
+        starting at another group."""
         started = [c for c in cells if self.store.path(c.id, "checkpoint").exists()]
         resumed = {cell.id for cell in started}
         groups: dict[str, list[Any]] = {}
         for cell in cells:
-            if cell.id not in resumed:
+            if cell.id not in resumed and not cell.makes:
                 groups.setdefault(cell.group, []).append(cell)
         names = list(groups)
         start = self.slot * len(names) // max(self.slots, 1)
         rotated = names[start:] + names[:start]
         yield from started
+        yield from (cell for cell in cells if cell.makes and cell.id not in resumed)
         for name in rotated:
             yield from groups[name]
 
@@ -151,7 +179,8 @@ class Worker:
             self._fail([cell], error)
             self.claims.release(cell.id)
             return None
-        return Place(cell.group, cell.iterations, cell.cadence, iteration, width)
+        shared = tuple(made.key for made in cell.inputs.values() if not made.own)
+        return Place(cell.group, cell.iterations, cell.cadence, iteration, width, shared)
 
     def _claim(self, cell: Any) -> bool:
         if self._ended(cell) or not self.claims.take(cell.id):
@@ -189,21 +218,29 @@ class Worker:
             emit("start", cell=cell.id, slot=self.slot)
         origin = self.provenance | describe(batch[0])
         try:
-            self.datasets.check(batch[0])
+            self.inputs.check(batch[0])
             program = self._program(batch[0], width)
+            batch, given = self._given(batch, program.agent)
+            if not batch:
+                return True
+            self._check_memory(program, batch[0], given[0])
             runner = Runner(
                 batch, program, self.store, origin, self._report, self.should_stop,
-                commit_first=self.ran == 0, data=self.datasets.of(batch[0], program.agent),
+                commit_first=self.ran == 0, given=given,
             )  # fmt: skip
         except Stopped:
             return True
         except Unfit as error:
-            self._leave_out(batch, str(error))
+            self._leave_out(batch, error)
             return True
         except UsageError as error:
             # What does not fit or cannot be built will not fit for the next seed either.
             emit("refused", cell=batch[0].id, error=str(error))
             self.stopping = True
+            return True
+        except Exception as error:
+            # An agent's or environment's own fault: others may be built still.
+            self._fail(batch, error)
             return True
         try:
             runner.run()
@@ -216,6 +253,16 @@ class Worker:
             return True
         self.ran += 1
         return True
+
+    def _given(self, batch: list[Any], agent: Any) -> tuple[list[Any], list[Any]]:
+        """The cells whose inputs are good, and these; the others are left out."""
+        found = []
+        for cell in batch:
+            try:
+                found.append((cell, self.inputs.of(cell, agent)))
+            except Unfit as error:
+                self._leave_out([cell], error)
+        return [cell for cell, _ in found], [given for _, given in found]
 
     def _fail(self, cells: list[Any], error: Exception) -> None:
         """Mark cells as failed, with one line for the parent and the whole text in a file."""
@@ -230,33 +277,49 @@ class Worker:
             where = {"inside": cell.env} if inside else {}
             emit("failed", cell=cell.id, error=line, text=str(text), **where)
 
-    def _leave_out(self, batch: list[Any], error: str) -> None:
+    def _leave_out(self, batch: list[Any], error: Unfit) -> None:
         for cell in batch:
-            self.store.fail(cell.id, error)
-            emit("failed", cell=cell.id, error=error, dataset=cell.data.name)
+            self.store.fail(cell.id, str(error))
+            emit("failed", cell=cell.id, error=str(error), left_out=error.what)
 
     def _report(self, track: Any, steps: int, rate: float) -> None:
         if track.status != "running":
             seconds, ret = track.clock.train, track.latest
             emit(track.status, cell=track.cell.id, steps=steps, ret=ret, seconds=seconds)
             return
+        self._compare_memory()
         now, cell = time.perf_counter(), track.cell.id
         if now - self._last_event.get(cell, 0.0) >= EVENT_SECONDS:
             self._last_event[cell] = now
             emit("progress", cell=cell, slot=self.slot, steps=steps, ret=track.latest, rate=rate)
 
     def _program(self, cell: Any, width: int) -> Any:
-        from rlsuite.engine.memory import check_memory
         from rlsuite.engine.program import Program
 
         if (cell.group, width) not in self.programs:
             # One program at a time: a grid of many shapes must not keep them all in memory.
             self.programs.clear()
-            program = Program.for_cell(cell, width)
-            data = self.datasets.of(cell, program.agent)
-            emit("estimate", bytes=check_memory(program, cell, self.slots, data))
-            self.programs[cell.group, width] = program
+            self.estimate = 0
+            self.programs[cell.group, width] = Program.for_cell(cell, width)
         return self.programs[cell.group, width]
+
+    def _check_memory(self, program: Any, cell: Any, given: Any) -> None:
+        """Once for each program, before it is compiled."""
+        from rlsuite.engine.memory import check_memory
+
+        if not self.estimate:
+            self.estimate = check_memory(program, cell, self.slots, given)
+            emit("estimate", bytes=self.estimate)
+
+    def _compare_memory(self) -> None:
+        """Once for each program: what its compiled form says that it takes."""
+        from rlsuite.engine.memory import PROCESS_BYTES
+
+        [program] = self.programs.values()
+        if program.memory and not program.compared:
+            program.compared = True
+            if (bytes_ := PROCESS_BYTES + program.memory) > self.estimate:
+                emit("estimate", bytes=bytes_)
 
 
 def describe(cell: Any) -> dict[str, Any]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from rlsuite.engine import files
-from rlsuite.engine.environment import cache_folder
+from rlsuite.engine import artefacts, files
 from rlsuite.errors import UsageError
 from rlsuite.neighbours.build import HostTable, build
 from rlsuite.neighbours.keys import Index, Table, states
@@ -24,8 +19,6 @@ from rlsuite.neighbours.keys import Index, Table, states
 VERSION = 1
 # Tables of fewer rows take a moment to build and are not kept.
 SMALL = 5000
-# Whoever waits for another's table must use some processor time, or counts as hung.
-POLL_SECONDS = 0.05
 
 
 def with_table(index: Index, k: int) -> Index:
@@ -45,13 +38,13 @@ def cached(host: Float[np.ndarray, "n s"], k: int, folder: Path | None = None) -
     Args:
       host: standardised states; their bytes are the file's name.
       k: rows kept of each.
-      folder: default `cache_folder()/neighbours`.
+      folder: default that of the cache.
     """
-    path = (folder or cache_folder() / "neighbours") / name(host, k)
-    files.remove_strays(path.parent)
+    path = artefacts.place("neighbours", name(host, k))
+    path = folder / path.name if folder else path
     if (found := read(path, host, k)) is not None:
         return found
-    with locked(path):
+    with artefacts.locked(path):
         # Somebody may have built it while we waited.
         if (found := read(path, host, k)) is not None:
             return found
@@ -81,27 +74,6 @@ def read(path: Path, host: Float[np.ndarray, "n s"], k: int) -> HostTable | None
     good = set(arrays) == set(HostTable._fields)
     good = good and arrays["places"].shape == (rows, min(k, rows))
     return HostTable(arrays["places"], arrays["radius"]) if good else None
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Nobody else builds this table meanwhile; the lock of a process that is killed is free."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path.with_suffix(".lock"), "w", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(
-            f"cannot keep a table of neighbours in {path.parent} ({error.strerror}): set "
-            "RLSUITE_CACHE"
-        ) from None
-    with file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(POLL_SECONDS)
-        yield
 
 
 def tell(line: str) -> None:

@@ -22,6 +22,7 @@ from rlsuite.analysis import loading
 from rlsuite.engine import files, memory
 from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.data import DataRef, load
+from rlsuite.engine.inputs import Given
 from rlsuite.engine.program import Program, tree_bytes
 from rlsuite.engine.runner import Runner
 from rlsuite.engine.spec import Request, expand
@@ -104,14 +105,14 @@ def test_all_seeds_share_one_copy(path: Path, tmp_path: Path) -> None:
     wide = Program.for_cell(asked[0], width=3)
     data = load(ref(asked[0]), wide.agent.env)
     large = data._replace(rows=jax.tree.map(lambda x: jnp.repeat(x, 50, 0), data.rows))
-    needs = [memory.estimate(wide, asked[0], some).total for some in (data, large)]
+    needs = [memory.estimate(wide, asked[0], Given(some)).total for some in (data, large)]
     assert needs[1] - needs[0] == tree_bytes(large) - tree_bytes(data)
     alone = driven(asked[1:2], wide, tmp_path / "alone")
     together = driven(asked, wide, tmp_path / "together")
     assert same_bits(alone[0][0], together[1][0])
     # An argument of the program as it is, with no axis for the seeds.
     store = Store(tmp_path / "together")
-    runner = Runner(asked, wide, store, {}, lambda *_: None, lambda: False, data=data)
+    runner = Runner(asked, wide, store, {}, lambda *_: None, lambda: False, given=Given(data))
     assert runner.ctx.data is data
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from gymnasium import spaces
 
-from rlsuite.engine import datasets
-from rlsuite.engine.datasets import Datasets, Unfit
+from rlsuite.engine import inputs
+from rlsuite.engine.inputs import Inputs, Unfit
 from rlsuite.errors import UsageError
 
 BOX = spaces.Box(-1.0, 1.0, (2,))
@@ -17,7 +17,7 @@ BOX = spaces.Box(-1.0, 1.0, (2,))
 
 def cell(group: str, content: str = "h", kind: str = "dataset", **options: Any) -> Any:
     """As much of a cell as is asked."""
-    data = SimpleNamespace(kind=kind, hash=content)
+    data = SimpleNamespace(kind=kind, hash=content, name="some")
     return SimpleNamespace(group=group, env="Task-v0", env_options=options, data=data)
 
 
@@ -38,7 +38,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             raise UsageError("a step is no episode")
         return done[-1]
 
-    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(inputs, "load", load)
     return done
 
 
@@ -54,37 +54,38 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     ],
 )  # fmt: skip
 def test_no_run_gets_what_was_loaded_for_another(first: Any, second: Any, loads: Any) -> None:
-    kept = Datasets()
+    kept = Inputs()
     for run in (first, second, first):
-        got, env = kept.of(*run), run[1].env
+        got, env = kept.of(*run).data, run[1].env
         ref = run[0].data
         assert got == (ref.kind, ref.hash, env.time_limit, str(env.action_space))
-    assert len(loads) == 3
+    assert len(loads) == 2
 
 
 def test_runs_of_one_environment_share_what_is_loaded(loads: Any) -> None:
-    kept = Datasets()
+    kept = Inputs()
     for group in ("a", "b", "a"):
-        assert kept.of(cell(group, max_steps=200), agent()) is kept.of(
-            cell(group, max_steps=200), agent()
-        )
+        first = kept.of(cell(group, max_steps=200), agent()).data
+        assert first is kept.of(cell(group, max_steps=200), agent()).data
     assert len(loads) == 1
 
 
 def test_five_data_sets_in_turn_are_each_their_own(loads: Any) -> None:
-    kept = Datasets()
+    kept = Inputs()
     for turn in range(10):
         name = f"h{turn % 5}"
-        assert kept.of(cell(name, content=name), agent())[1] == name
-        assert len(kept.data) == len(kept.prepared) == 1
+        assert kept.of(cell(name, content=name), agent()).data[1] == name
+        assert len(kept.prepared) == 1
+    # Of what is small nothing is loaded twice.
+    assert len(loads) == 5
 
 
 def test_data_unfit_for_one_environment_may_be_fit_for_another(loads: Any) -> None:
-    kept = Datasets()
+    kept = Inputs()
     with pytest.raises(Unfit, match="no episode"):
         kept.of(cell("a", max_steps=1), agent(1))
     with pytest.raises(Unfit, match="no episode"):
         kept.check(cell("b", max_steps=1))
     kept.check(cell("c", max_steps=2))
-    assert kept.of(cell("c", max_steps=2), agent(2))
+    assert kept.of(cell("c", max_steps=2), agent(2)).data
     assert len(loads) == 2

@@ -69,7 +69,7 @@ def test_how_a_run_is_cut_into_chunks_changes_no_bit(program: Program) -> None:
     for cuts in ([12], [1] * 12, [5, 7]):
         state, running = program.init(keys.root(0), ctx)
         for count in cuts:
-            state, running = program.chunk(state, running, ctx, count)
+            state, running, _ = program.chunk(state, running, ctx, count)
         results.append(jax.device_get(jax.tree.leaves((state.params, running))))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):

@@ -53,7 +53,7 @@ def test_a_checkpoint_holds_the_filled_rows_and_comes_back_whole(
     ctx = context(program.agent, cell.load_config(), cell.iterations)
     state, running = program.init(keys.root(0), ctx)
     for chunks, filled in ((1, 20), (20, 64)):
-        state, running = program.chunk(state, running, ctx, chunks)
+        state, running, _ = program.chunk(state, running, ctx, chunks)
         arrays = tree.to_arrays(state, "state")
         assert arrays["state.replay.data.obs"].shape == (filled, 3)
         files.write_arrays(tmp_path / "file", arrays, {})

@@ -21,7 +21,7 @@ from jax.experimental.buffer_callback import buffer_callback
 from rich.console import Console
 from tiny import tiny_cells
 
-from rlsuite.engine import datasets, files, memory, runner
+from rlsuite.engine import files, inputs, memory, runner
 from rlsuite.engine.cells import Cell
 from rlsuite.engine.data import DataRef
 from rlsuite.engine.execute import execute
@@ -60,7 +60,7 @@ def test_a_stop_does_not_wait_for_what_is_prepared(
         return data
 
     agent = SimpleNamespace(env=None, prepare=prepare)
-    monkeypatch.setattr(datasets, "load", lambda ref, env: "rows")
+    monkeypatch.setattr(inputs, "load", lambda ref, env: "rows")
     monkeypatch.setattr(Program, "for_cell", lambda cell, width: SimpleNamespace(agent=agent))
     with signals_kept():
         worker = Worker(tmp_path, 0, 1, 1)
@@ -69,8 +69,8 @@ def test_a_stop_does_not_wait_for_what_is_prepared(
     assert worker.should_stop()
     # Neither done nor failed: it is run the next time.
     assert [c.id for c in worker._left()] == [cell.id]
-    assert not worker.datasets.preparing
-    assert not worker.datasets.prepared
+    assert not worker.inputs.preparing
+    assert not worker.inputs.prepared
 
 
 def cells_on(*names: str) -> list[Cell]:
@@ -110,7 +110,7 @@ def test_a_dataset_that_cannot_be_used_stops_only_its_own_runs(
         return name
 
     agent = SimpleNamespace(env=None, prepare=lambda data: refuse("prepare", data))
-    monkeypatch.setattr(datasets, "load", lambda ref, env: refuse("load", ref.name))
+    monkeypatch.setattr(inputs, "load", lambda ref, env: refuse("load", ref.name))
     monkeypatch.setattr(Program, "for_cell", lambda cell, width: SimpleNamespace(agent=agent))
     monkeypatch.setattr(memory, "check_memory", lambda *_: 1)
     monkeypatch.setattr(runner, "Runner", Run)
@@ -143,7 +143,8 @@ class NoWorkers(Workers):
             assert cell.data is not None
             name = cell.data.name
             on_event(0, {
-                "event": "failed", "cell": cell.id, "error": self.errors[name], "dataset": name
+                "event": "failed", "cell": cell.id, "error": self.errors[name],
+                "left_out": f"on {name}",
             })  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def _train(agent: Agent, data: Any, width: int, seconds: float, repeats: int) ->
     def run(count: int) -> float:
         nonlocal state, running
         start = time.perf_counter()
-        state, running = program.chunk(state, running, ctx, count)
+        state, running, _ = program.chunk(state, running, ctx, count)
         jax.block_until_ready(running)
         return time.perf_counter() - start
 
@@ -147,7 +147,8 @@ def exact(order: dict[str, Any]) -> Iterator[Row]:
         ctx = program.stack([context(agent, agent.config, 1_000_000, data)] * width)
 
         def run(seeds: list[int], program: Any = program, ctx: Any = ctx) -> list[Any]:
-            at = program.chunk(*program.init(program.roots(seeds), ctx), ctx, order["iterations"])
+            began = program.init(program.roots(seeds), ctx)
+            at = program.chunk(*began, ctx, order["iterations"])[:2]
             return list(tree.rows_to_arrays(at, "", width))
 
         mine = list(range(width))

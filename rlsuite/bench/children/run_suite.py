@@ -27,7 +27,7 @@ def prepare(work: dict[str, Any]) -> tuple[Program, Any]:
 
     def train(seed: int, count: int) -> float:
         state, running = program.init(keys.root(seed), ctx)
-        _, running = program.chunk(state, running, ctx, count)
+        _, running, _ = program.chunk(state, running, ctx, count)
         return metrics.to_host(jax.block_until_ready(running))["loss/value"]
 
     def run() -> None:

@@ -1,0 +1,1 @@
+"""Agents for tests of stages: one that makes a rule, one that learns by it."""

@@ -1,0 +1,15 @@
+"""The rows of the tests' agents that make something for one another."""
+
+from rlsuite.registry import AgentRow, Input
+
+ROWS = [
+    AgentRow(
+        name="toy-rule", module="toy_stages", summary="a step size found by descent, for tests",
+        config="config:RuleConfig", make="agents:make_rule", makes="toy-rule", budget=240,
+    ),
+    AgentRow(
+        name="toy-student", module="toy_stages", summary="learns with a rule's step, for tests",
+        config="config:StudentConfig", make="agents:make_student",
+        inputs=(Input("rule", "toy-rule", "toy-rule"),),
+    ),
+]  # fmt: skip
