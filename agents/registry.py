@@ -30,6 +30,13 @@ ROWS = [
         summary="Soft Actor-Critic: entropy bonus, learned temperature; continuous or discrete",
     ),
     AgentRow(
+        name="sac-replay",
+        module="rlsuite.agents.online.sac",
+        summary="SAC whose product is its replay: what it recorded while it learned",
+        make="agent:make_replay",
+        makes="replay",
+    ),
+    AgentRow(
         name="td3",
         module="rlsuite.agents.online.td3",
         summary="Twin Delayed DDPG: smaller of two critics, smoothed target, delayed actor",

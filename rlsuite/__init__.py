@@ -11,7 +11,8 @@ __version__ = "0.1.0"
 _LAZY = {
     **dict.fromkeys(
         (
-            "context", "load", "load_dataset", "load_results", "make", "make_env", "save", "train",
+            "context", "load", "load_dataset", "load_results", "make", "make_env", "save", "search",
+            "train",
         ),
         "rlsuite.library",
     ),
@@ -29,6 +30,7 @@ __all__ = [
     "make",
     "make_env",
     "save",
+    "search",
     "train",
 ]
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         make,
         make_env,
         save,
+        search,
         train,
     )
     from rlsuite.vector import check_env

@@ -42,6 +42,7 @@ from rlsuite.types import Agent, Context, Environment, Mode, PolicyParams, Polic
 
 if TYPE_CHECKING:
     from rlsuite.analysis.frames import Frames
+    from rlsuite.engine.search import Search
 
 # What `make` was asked for, by the agent's address: what workers build it from.
 _MADE: dict[int, Request] = {}
@@ -366,6 +367,34 @@ def load_results(*folders: str | Path) -> Frames:
     beside = table.drop("sweep", "seconds", "compile_seconds", "provenance", "error")
     rows = loaded.rows.join(beside, on="cell", how="left", maintain_order="left")
     return frames.Frames(rows, table)
+
+
+def search(
+    search: Search, folder: str | Path, workers: int | None = None, *, progress: bool = True
+) -> Any:
+    """Run a population of runs: `search.ask` says which, `search.tell` what to make of them.
+
+        state = rlsuite.search(MySearch(), "runs/search", workers=2)
+
+    Killed at any moment, the same call goes on from there; no run is made twice.
+
+    Args:
+      search: with `start`, `ask` and `tell`, see `rlsuite.engine.search.Search`.
+      folder: run folder of all its runs, for `rlsuite report` and `load_results`.
+      workers: processes; default one a core.
+      progress: show it.
+
+    Returns:
+      The last state.
+
+    Raises:
+      UsageError: another process runs it, or the folder is another search's.
+    """
+    from rich.console import Console
+
+    from rlsuite.engine.search import drive
+
+    return drive(search, Path(folder).absolute(), workers, Console(quiet=not progress))
 
 
 # --- policies and states on disk ----------------------------------------------------------------

@@ -1,49 +1,32 @@
-"""The process that records: `python -m rlsuite.envs.datasets.record RECIPE FILE`.
-
-Started by `replay` with the environment of a worker. Prints how many steps are done, one number a
-line.
-"""
+"""The process that makes a dataset of a finished run's replay:
+`python -m rlsuite.envs.datasets.record NAME RUN FILE`, started by `replay`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from rlsuite import box, keys, registry
-from rlsuite.engine.cells import executed_budget
-from rlsuite.engine.program import Program, context
+from rlsuite import box, registry
+from rlsuite.engine import files
 from rlsuite.envs.datasets import npz
 from rlsuite.envs.datasets.recording import Header, Recording
 
-CHUNK = 500
-
 
 def main(argv: list[str]) -> int:
-    """Train, then write what the replay holds."""
-    recipe, path = json.loads(argv[0]), Path(argv[1])
-    npz.write(path, record(recipe))
+    """Write what the replay of a run holds, episode after episode."""
+    name, run, path = argv
+    arrays, meta = files.read_arrays(Path(run))
+    cell = meta["cell"]
+    env = registry.make_env(cell["env"])
+    columns = {k.removeprefix("policy.data."): v for k, v in arrays.items()}
+    ring = SimpleNamespace(size=arrays["policy.size"], data=SimpleNamespace(**columns))
+    score = registry.datasets()[name].score
+    npz.write(Path(path), from_replay(ring, cell["config"]["num_envs"], env, score))
     return 0
-
-
-def record(recipe: dict[str, Any]) -> Recording:
-    """The replay of one training run, episode after episode."""
-    row = registry.agent(recipe["agent"])
-    config = row.load_config().from_mapping(recipe["settings"])
-    env = registry.make_env(recipe["env"])
-    agent = row.load_make()(env, config)
-    iterations, _ = executed_budget(config, recipe["total_steps"])
-    program = Program(agent, 1, None)
-    ctx = context(agent, config, iterations)
-    state, running = program.init(keys.root(recipe["seed"]), ctx)
-    for start in range(0, iterations, CHUNK):
-        state, running = program.chunk(state, running, ctx, min(CHUNK, iterations - start))
-        print(int(state.counters.env_steps), flush=True)
-    score = registry.datasets()[recipe["name"]].score
-    return from_replay(state.replay, recipe["settings"]["num_envs"], env, score)
 
 
 def from_replay(ring: Any, num_envs: int, env: Any, score: tuple[float, float] | None) -> Recording:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rlsuite.engine import files
-from rlsuite.engine.environment import cache_folder, worker_environment
+from rlsuite.engine import artefacts, execute, spec
+from rlsuite.engine.environment import worker_environment
+from rlsuite.engine.launch import Workers
+from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
 # Everything that decides the data but the code: another recipe is another file in the cache.
@@ -47,29 +48,22 @@ def pendulum_path() -> Path:
 def kept(recipe: dict[str, Any]) -> Path:
     """Where the file of a recipe lies once it is recorded."""
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
-    return cache_folder() / "datasets" / f"{recipe['name']}-{digest}.npz"
+    return artefacts.place("datasets", f"{recipe['name']}-{digest}.npz")
 
 
 def recorded(recipe: dict[str, Any]) -> Path:
-    """The file of a recipe: an agent's training run on one environment, its replay kept.
+    """The file of a recipe: what an agent's training run on one environment put into its replay.
+
+    The run is one like any other, in a folder of the cache: a kill or Ctrl-C loses little of it.
 
     Raises:
       UsageError: the cache cannot be written, or recording failed.
     """
     path = kept(recipe)
-    files.remove_strays(path.parent)
     if path.exists():
         return path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path.with_suffix(".lock"), "w", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(
-            f"cannot keep {recipe['name']} in {path.parent} ({error.strerror}): set RLSUITE_CACHE"
-        ) from None
-    with lock:
-        # Another process may be recording it; then this one waits.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Another process may be recording it; then this one waits.
+    with artefacts.locked(path):
         if not path.exists():
             _record(recipe, path)
     return path
@@ -77,24 +71,39 @@ def recorded(recipe: dict[str, Any]) -> Path:
 
 def _record(recipe: dict[str, Any], path: Path) -> None:
     console = Console(stderr=True, highlight=False)
-    steps = recipe["total_steps"]
+    steps, name = recipe["total_steps"], recipe["name"]
     console.print(
-        f"recording {recipe['name']}: {recipe['agent']} on {recipe['env']}, {steps:,} steps, once "
+        f"recording {name}: {recipe['agent']} on {recipe['env']}, {steps:,} steps, once "
         f"(kept in {path.parent})"
     )
-    command = [sys.executable, "-m", "rlsuite.envs.datasets.record", json.dumps(recipe), str(path)]
-    columns = (TextColumn("{task.completed:,.0f} steps"), BarColumn(), TimeRemainingColumn())
-    child = subprocess.Popen(
-        command, env=worker_environment("cpu"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
+    try:
+        done = _trained(recipe, console)
+    except UsageError as error:
+        raise UsageError(f"recording {name} failed: {error}") from None
+    # In a process of its own: this one has not loaded jax.
+    command = [sys.executable, "-m", "rlsuite.envs.datasets.record", name, str(done), str(path)]
+    made = subprocess.run(
+        command, env=worker_environment("cpu"), capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0 or not path.exists():
+        last = made.stderr.strip().splitlines() or [f"code {made.returncode}"]
+        raise UsageError(f"recording {name} failed: {last[-1]}")
+    shutil.rmtree(done.parents[1])
+
+
+def _trained(recipe: dict[str, Any], console: Console) -> Path:
+    """The finished run of a recipe."""
+    request = spec.Request(
+        f"{recipe['agent']}-replay", [recipe["env"]], [recipe["seed"]],
+        settings=recipe["settings"], total_steps=recipe["total_steps"],
     )  # fmt: skip
-    with child, Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=steps)
-        assert child.stdout is not None
-        assert child.stderr is not None
-        for line in child.stdout:
-            bar.update(task, completed=int(line))
-        said = child.stderr.read().strip().splitlines()
-    if child.returncode != 0 or not path.exists():
-        last = said[-1] if said else f"code {child.returncode}"
-        raise UsageError(f"recording {recipe['name']} failed: {last}")
+    cells = spec.plan([request])
+    store = Store(artefacts.place("recording", cells[0].id))
+    cells = store.prepare(cells, ["rlsuite", "recording", recipe["name"]])
+    workers = Workers(1, "cpu", execute.modules(cells))
+    outcome = execute.execute(store, cells, workers, console, store.folder)
+    if outcome.failed:
+        raise UsageError(next(iter(outcome.failed.values())))
+    if outcome.left:
+        raise UsageError("it was stopped, the same command goes on")
+    return store.path(cells[0].id, "done")

@@ -246,7 +246,9 @@ class Workers:
 
     def follow(self, on_event: Callable[[int, Event], None]) -> None:
         """Hand events on until all workers are gone; Ctrl-C asks them to commit and stop."""
-        previous = signal.signal(signal.SIGTERM, lambda *_: self.ask_to_stop())
+        # Only the main thread may say what a signal does.
+        main = threading.current_thread() is threading.main_thread()
+        previous = main and signal.signal(signal.SIGTERM, lambda *_: self.ask_to_stop())
         try:
             while self.processes:
                 try:
@@ -254,7 +256,8 @@ class Workers:
                 except KeyboardInterrupt:
                     self.ask_to_stop()
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            if main:
+                signal.signal(signal.SIGTERM, previous)
 
     def _one(self, on_event: Callable[[int, Event], None]) -> None:
         if time.monotonic() - self._looked >= LOOK_SECONDS:

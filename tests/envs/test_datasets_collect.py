@@ -161,7 +161,7 @@ def test_the_embedded_set_is_the_same_again(
         monkeypatch.setenv("RLSUITE_CACHE", str(tmp_path / name))
         contents.append(replay.recorded(RECIPE).read_bytes())
     assert contents[0] == contents[1]
-    with pytest.raises(UsageError, match=r"recording pendulum-replay failed: .*no agent 'sack'"):
+    with pytest.raises(UsageError, match="failed: no agent 'sack-replay'"):
         replay.recorded(RECIPE | {"agent": "sack"})
 
 

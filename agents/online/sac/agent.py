@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from operator import attrgetter
+
 from gymnasium import spaces
 
 from rlsuite.agents.cores import off_policy, replay_source, sac
@@ -29,3 +32,14 @@ def make(env: Environment, config: Config) -> Agent:
     core = Core(static, heads, Regularizer(), learned, static.updates)
     learner = sac.algorithm("sac", core)
     return off_policy.make(env, config, learner, replay_source.make(env, config))
+
+
+def make_replay(env: Environment, config: Config) -> Agent:
+    """SAC whose product is what it recorded while it learned.
+
+    Args:
+      env: as in `make`.
+      config: as in `make`.
+    """
+    agent = make(env, config)
+    return replace(agent, name="sac-replay", policy=attrgetter("replay"))
