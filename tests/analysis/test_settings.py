@@ -131,6 +131,20 @@ def test_a_title_stays(grid: Callable[..., Path], tmp_path: Path) -> None:
     assert titled(grid(GRID.replace("Two", "2"))) == "2 step sizes"
 
 
+def test_a_title_speaks_of_all_runs_of_a_folder(grid: Callable[..., Path], tmp_path: Path) -> None:
+    def train(agent: str, *options: str, out: str = "mine") -> str:
+        asked = ["train", agent, "--env", "CartPole-v1", "--total-steps", "4096", *options]
+        assert command_line([*asked, "--out", str(tmp_path / out), "--no-report"]) == 0
+        return Store(tmp_path / out).title()
+
+    assert train("ppo") == train("ppo", "--seeds", "2") == "ppo on CartPole-v1"
+    assert train("ppo", "--agent.gamma", "0.9") == "ppo on CartPole-v1"
+    assert train("mdpo") == train("mdpo", "--seeds", "2") == train("ppo", "--seeds", "3") == "mine"
+    # What a grid is called says nothing of what was added to it.
+    grid(GRID, "--no-report")
+    assert train("ppo", out="run") == "run"
+
+
 def test_tables_without_settings_say_so(tmp_path: Path) -> None:
     loading.compact(tmp_path, frames([cell("a"), cell("b", seed=1)], rows("a", [1.0])))
     loaded = merging.load([tmp_path])
