@@ -34,7 +34,8 @@ def load(folders: Sequence[Path]) -> Frames:
         families.
     """
     parts = [_load(folder) for folder in folders]
-    tagged = [f.cells.with_columns(part=pl.lit(i)) for i, f in enumerate(parts)]
+    told = series.alike([f.cells for f in parts])
+    tagged = [cells.with_columns(part=pl.lit(i)) for i, cells in enumerate(told)]
     joined = series.recognised(pl.concat(tagged, how="diagonal_relaxed"))
     # A run may have been made twice, under an id of before and one of today.
     run = [pl.col("env"), pl.col("variant"), pl.col("seed")]
