@@ -196,8 +196,7 @@ def _sources(targets: Sequence[Target], metric: str) -> str:
         return ""
     listed = []
     for target in targets:
-        other = target.kind_beside(metric)
-        kind = f", a {other}" if other else ""
+        kind = target.kind_said(metric)
         listed.append(f"{target.series} on {target.env} {target.value:g}{kind} ({target.source})")
     unknown = list(dict.fromkeys(target.series for target in targets if not target.metric))
     said = f"Dashed lines and hollow diamonds are published scores: {'; '.join(listed)}."
