@@ -36,7 +36,7 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
     """
     metric = scores.return_metric(frames) or ""
     scored = scores.final(frames)
-    found = {s: e for s, e in scores.samples(scored).items() if e}
+    found = {s: e for s, e in scores.of_frames(frames).items() if e}
     answering = series_module.answering(scored)
     rows = []
     for target in targets:

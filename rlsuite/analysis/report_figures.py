@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,10 +63,10 @@ class _Page:
     looks: dict[str, Look]
     saved: list[Path] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def samples(self) -> Samples:
         """The last scores of series that have some."""
-        return {s: envs for s, envs in scores.samples(self.scored).items() if envs}
+        return {s: envs for s, envs in scores.of_frames(self.frames).items() if envs}
 
     @property
     def name(self) -> str:
@@ -337,11 +338,10 @@ def _training(page: _Page) -> list[Section]:
     envs = page.frames.cells["env"].unique(maintain_order=True).to_list()
     names = file_names(envs)
     for env in envs[:_MOST_TASKS]:
-        found = training.curves_of(page.frames, env, list(page.looks))
-        if not set(found) - {"train/return"}:
+        drawn, others = training.curves_of(page.frames, env, list(page.looks))
+        if not drawn:
             continue
-        drawn = dict(list(found.items())[: training.MOST])
-        left |= set(found) - set(drawn)
+        left |= {*others}
         figure = figures.training_curves(drawn, page.looks, env, page.frames.step_name)
         caption = f"What was recorded while learning on {env}: {', '.join(drawn)}."
         bodies.append(page.figure(figure, f"training_{names[env]}", caption))

@@ -29,6 +29,7 @@ from rlsuite.analysis import (
     style,
     tables,
     terminal,
+    training,
 )
 from rlsuite.analysis import sweep as sweeps
 from rlsuite.analysis.distribution import with_many_seeds
@@ -403,6 +404,28 @@ def test_what_was_recorded_while_learning_is_drawn(drawn: tuple[Drawn, str]) -> 
     # From 1 to 0.0001: no linear axis shows that.
     assert drawn[0]["many/training_Pong"].axes[0].get_yscale() == "log"
     assert "Training returns are those of the policy as it explores" in drawn[1]
+
+
+@pytest.mark.usefixtures("quick")
+def test_metrics_that_are_not_drawn_are_not_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"loss/{i:02}" for i in range(training.MOST + 3)]
+    lines = [row for name in names for row in rows("a", [1.0, 2.0], metric=name)]
+    lines += rows("a", [np.nan], metric="loss/0") + rows("a", [1.0, 2.0])
+    asked: list[str | None] = []
+    real = curves.against_steps
+
+    def noted(store: Frames, metric: str | None = None) -> list[curves.Curve]:
+        asked.append(metric)
+        return real(store, metric)
+
+    monkeypatch.setattr(curves, "against_steps", noted)
+    page = report.write(frames([cell("a")], lines), tmp_path, "t").read_text(encoding="utf-8")
+    # One of them has no number to draw.
+    assert [name for name in asked if name] == ["loss/0", *names[: training.MOST]]
+    assert f"Recorded too and not drawn: {', '.join(names[training.MOST :])}." in page
+    assert f"CartPole-v1: {', '.join(names[: training.MOST])}." in page
 
 
 def test_metrics_of_agents_to_come_are_drawn_too() -> None:
