@@ -272,26 +272,25 @@ def _online_cost(page: _Page) -> list[Section]:
     files.write_utf8(path, found.write_csv())
     figure = figures.online_cost(found, page.name.lower(), page.looks)
     caption = (
-        "Expected final score of the best of k policies, drawn with replacement from all that an "
-        "agent trained here, over its settings and seeds: what choosing by k evaluations gives."
+        "Expected final score of the best of k policies, drawn with replacement from all seeds of "
+        "a series, or all seeds and points of a sweep: what choosing by k evaluations gives."
     )
     body = _beside([page.figure(figure, "online_cost", caption)])
     return [Section("Choosing a policy online", body)]
 
 
 def _sweeps(page: _Page) -> list[Section]:
-    by_setting: dict[str, list[sweep.Line]] = {}
-    for line in sweep.lines(page.scored):
-        by_setting.setdefault(line.setting, []).append(line)
+    settings = sweep.settings_of_lines(page.scored)
+    lines = sweep.lines(page.scored, settings[:_MOST_SWEEPS])
     grids = sweep.grids(page.scored)
     bodies = [
-        _sensitivity(page, lines, index)
-        for index, lines in enumerate(list(by_setting.values())[:_MOST_SWEEPS])
+        _sensitivity(page, [line for line in lines if line.setting == setting], index)
+        for index, setting in enumerate(settings[:_MOST_SWEEPS])
     ]
     bodies += [_heat_map(page, grid, index) for index, grid in enumerate(grids[:_MOST_SWEEPS])]
     if not bodies:
         return []
-    left = max(0, len(by_setting) - _MOST_SWEEPS) + max(0, len(grids) - _MOST_SWEEPS)
+    left = max(0, len(settings) - _MOST_SWEEPS) + max(0, len(grids) - _MOST_SWEEPS)
     note = html.paragraph(f"{len(bodies)} are drawn, {left} are left out.") if left else ""
     return [Section("Sweep", _beside(bodies) + note)]
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -374,6 +375,88 @@ def test_a_sweep_of_two_is_a_grid_and_no_line() -> None:
     table = scored(sweep(side=3, seeds=2))
     assert sweeps.lines(table) == []
     assert len(sweeps.grids(table)) == 1
+
+
+def points(*swept: dict[str, Any]) -> Frames:
+    """A sweep's points, of two seeds each; what each scores is its place."""
+    cells, lines = [], []
+    for place, values in enumerate(swept):
+        said = " ".join(f"{name}={value}" for name, value in values.items())
+        for seed in range(2):
+            run = f"{place} {seed}"
+            told = {"series": f"ppo {said}", "seed": seed, "sweep": json.dumps(values)}
+            cells.append(cell(run, **told))
+            lines += rows(run, [0.0, float(place)])
+    return frames(cells, lines)
+
+
+@pytest.mark.parametrize("default_was_run", [True, False])
+def test_settings_varied_one_at_a_time_are_a_line_each(default_was_run: bool) -> None:
+    store = points(
+        *([{"a": 2, "b": 0.5, "c": "x"}] if default_was_run else []),
+        *({"a": a, "b": 0.5, "c": "x"} for a in (1, 3)),
+        *({"a": 2, "b": b, "c": "x"} for b in (0.1, 0.9)),
+        *({"a": 2, "b": 0.5, "c": c} for c in "yz"),
+    )
+    table = scored(store)
+    assert sweeps.grids(table) == []
+    found = {line.setting: line for line in sweeps.lines(table)}
+    default = ["2", "0.5", "x"] if default_was_run else []
+    expected = {"a": [1, 3, 2], "b": [0.1, 0.9, 0.5], "c": ["y", "z", "x"]}
+    for place, (name, values) in enumerate(expected.items()):
+        drawn = values if default_was_run else values[:2]
+        assert set(found[name].values) == set(drawn)
+        assert [estimate.n for estimate in found[name].estimates] == [2] * len(drawn)
+        own = [s for s in found[name].series if f"{name}={default[place]}" in s] if default else []
+        # The default's point is the same in each.
+        assert own == (["ppo a=2 b=0.5 c=x"] if default else [])
+    assert len(found) == 3
+
+
+def test_a_setting_varied_beside_a_grid_has_a_line_and_is_not_pooled_into_it() -> None:
+    both = [{"a": a, "b": b, "c": 0} for a in (1, 2) for b in (1, 2, 3)]
+    table = scored(points(*both, {"a": 1, "b": 1, "c": 5}, {"a": 1, "b": 1, "c": 7}))
+    (grid,) = sweeps.grids(table)
+    assert ({grid.x, grid.y}, grid.pooled) == ({"a", "b"}, ())
+    assert (grid.n == 2).all()
+    (line,) = sweeps.lines(table)
+    assert (line.setting, line.values) == ("c", [0, 5, 7])
+    # Side by side, and another by itself.
+    pairs = [{"n": n, "m": 8 // n, "c": 0} for n in (2, 4)]
+    table = scored(points(*pairs, {**pairs[0], "c": 5}, {**pairs[0], "c": 7}))
+    assert sweeps.settings_of_lines(table) == ["m and n", "c"]
+    assert [line.setting for line in sweeps.lines(table, ["c"])] == ["c"]
+
+
+def test_a_whole_product_is_pooled_over_what_a_grid_does_not_show() -> None:
+    table = scored(
+        points(*({"a": a, "b": b, "c": c} for a in (1, 2) for b in (1, 2) for c in "xy"))
+    )
+    assert sweeps.lines(table) == []
+    grids = {(grid.x, grid.y): grid for grid in sweeps.grids(table)}
+    assert set(grids) == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert grids["a", "b"].pooled == ("c",)
+    assert all((grid.n == 4).all() for grid in grids.values())
+
+
+@pytest.mark.usefixtures("quick")
+def test_only_the_sweeps_that_are_drawn_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"s{i:02}" for i in range(15)]
+    default = dict.fromkeys(names, 0)
+    store = points(default, *({**default, name: v} for name in names for v in (1, 2)))
+    asked: list[str] = []
+    real = sweeps._line
+
+    def noted(family: str, env: str, varied: list[str], cells: pl.DataFrame) -> sweeps.Line:
+        asked.extend(varied)
+        return real(family, env, varied, cells)
+
+    monkeypatch.setattr(sweeps, "_line", noted)
+    page = report.write(store, tmp_path, "t").read_text(encoding="utf-8")
+    assert asked == names[:12]
+    assert "12 are drawn, 3 are left out." in page
 
 
 def test_fields_that_tie_for_the_best_are_all_the_best() -> None:

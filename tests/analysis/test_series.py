@@ -164,6 +164,23 @@ def test_more_seeds_of_a_point_stay_in_its_sweep(tmp_path: Path) -> None:
     assert json.loads(joined) == {"learning_rate": 3e-3, "entropy_coef": 0.0}
 
 
+def test_two_sweeps_around_one_default_are_two_lines(tmp_path: Path) -> None:
+    """Asked for by one grid file or one after the other, with the default itself or without."""
+    asked = [
+        request(sweep={"learning_rate": [1e-3, 1e-2]}),
+        request(sweep={"gamma": [0.9, 0.95]}),
+    ]
+    folder = run(tmp_path / "a", asked)
+    for more, values in (([], {}), ([request()], {"learning_rate": [2.5e-4], "gamma": [0.99]})):
+        table = scores.final(merging.load([run(folder, more)]))
+        assert sweep.grids(table) == []
+        found = {line.setting: line for line in sweep.lines(table)}
+        rates = [*values.get("learning_rate", []), 1e-3, 1e-2]
+        assert found["learning_rate"].values == rates
+        assert found["gamma"].values == [0.9, 0.95, *values.get("gamma", [])]
+        assert {line.family for line in found.values()} == {"ppo"}
+
+
 def test_tables_of_before_are_one_series_only_where_they_say_so(tmp_path: Path) -> None:
     kept = []
     for name, gamma, seeds in (("a", 0.99, [0, 1]), ("b", 0.5, [2, 3])):
