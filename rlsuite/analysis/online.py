@@ -74,6 +74,17 @@ def table(frames: Frames) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
 
 
+def choosing(frames: Frames) -> pl.DataFrame:
+    """`table` for runs on datasets, whose policies are chosen by trying them; empty for others, and
+    where there is nothing to choose from."""
+    return frames.once("choosing", lambda: _choosing(frames))
+
+
+def _choosing(frames: Frames) -> pl.DataFrame:
+    found = table(frames) if frames.step_name == "Gradient updates" else pl.DataFrame()
+    return found if "k" in found.columns and found["k"].n_unique() > 1 else pl.DataFrame()
+
+
 def _sweeps(scored: pl.DataFrame) -> dict[tuple[str, str], str]:
     """What the series of each sweep are called together, by environment and series: as nothing else
     is there."""

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlsuite.analysis import drawings, html, report_figures, report_tables, scores, tables
+from rlsuite.analysis import (
+    drawings,
+    html,
+    online,
+    report_figures,
+    report_tables,
+    scores,
+    tables,
+)
 from rlsuite.analysis import published as published_module
 from rlsuite.analysis import targets as targets_module
 from rlsuite.analysis.frames import Frames
@@ -53,18 +61,23 @@ def write(
     files.write_utf8(out_dir / "summary.csv", summary.write_csv())
     files.write_utf8(out_dir / "scores.csv", tables.per_run(scored).write_csv())
     compared = published_module.table(frames, published)
-    if compared.is_empty():
-        drawings.remove_table(out_dir / "published.csv", compared.columns)
-    else:
-        files.write_utf8(out_dir / "published.csv", compared.write_csv())
+    path = out_dir / "report.html"
+    known = drawings.tables_of(path)
+    written = [out_dir / "summary.csv", out_dir / "scores.csv"]
+    for name, table in (("published.csv", compared), ("online_cost.csv", online.choosing(frames))):
+        if table.is_empty():
+            drawings.remove_table(out_dir / name, known)
+        else:
+            files.write_utf8(out_dir / name, table.write_csv())
+            written.append(out_dir / name)
 
     drawn = report_figures.draw(
         frames, scored, out_dir / "figures", published, compared, references
     )
     sections = [report_tables.summary_section(summary, metric, compared), *drawn]
     sections += report_tables.closing_sections(frames)
-    path = out_dir / "report.html"
-    files.write_utf8(path, html.page(title, report_tables.subtitle(frames), sections))
+    page = html.page(title, report_tables.subtitle(frames), sections)
+    files.write_utf8(path, page + drawings.mark_of_tables(written))
     return path
 
 

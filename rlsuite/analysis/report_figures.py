@@ -32,7 +32,6 @@ from rlsuite.analysis.html import Section
 from rlsuite.analysis.scores import Samples
 from rlsuite.analysis.style import Look
 from rlsuite.analysis.targets import NAMES, Target
-from rlsuite.engine import files
 
 _MOST_SWEEPS = 12
 _MOST_TASKS = 12
@@ -264,12 +263,9 @@ def _profile(page: _Page) -> list[Section]:
 
 def _online_cost(page: _Page) -> list[Section]:
     """For runs on datasets, whose policies are chosen by trying them."""
-    found = online.table(page.frames)
-    path = page.folder.parent / "online_cost.csv"
-    if page.frames.step_name != "Gradient updates" or found["k"].n_unique() < 2:
-        drawings.remove_table(path, found.columns)
+    found = online.choosing(page.frames)
+    if found.is_empty():
         return []
-    files.write_utf8(path, found.write_csv())
     figure = figures.online_cost(found, page.name.lower(), page.looks)
     caption = (
         "Expected final score of the best of k policies, drawn with replacement from all seeds of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from synthetic import cell, curve, frames, rows, sweep
 
 from rlsuite.analysis import (
     curves,
+    drawings,
     figures,
     published,
     report,
@@ -690,29 +692,56 @@ def old_figure(folder: Path, name: str) -> None:
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
-def test_figures_of_earlier_versions_go_too(tmp_path: Path) -> None:
+def test_what_bears_no_mark_stays(tmp_path: Path) -> None:
+    """Also a figure of an earlier version: nobody knows that it is none of the user's."""
     folder = tmp_path / "figures"
     for name in ("sweep_3", "online_cost", "my_own"):
         old_figure(folder, name)
-    # Somebody's own, with a date, as matplotlib writes it by itself.
-    Figure().savefig(folder / "distribution.svg")
-    Figure().savefig(folder / "distribution.png", dpi=150)
+    before = drawn_files(tmp_path)
     report.write(frames([cell("a")], rows("a", [1.0, 2.0])), tmp_path, "t")
-    left = drawn_files(tmp_path)
-    assert not {"sweep_3.svg", "sweep_3.png", "online_cost.svg", "online_cost.png"} & left
-    assert {"my_own.svg", "my_own.png", "distribution.svg", "distribution.png"} <= left
+    assert before <= drawn_files(tmp_path)
 
 
-@pytest.mark.parametrize("own", [True, False])
+def test_a_mark_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-written figure would never be known for one of ours."""
+    old_figure(tmp_path, "final")
+    svg = tmp_path / "final.svg"
+    was = svg.read_bytes()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        drawings.mark(svg)
+    assert svg.read_bytes() == was
+    assert {path.name for path in tmp_path.iterdir()} == {"final.svg", "final.png"}
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [("", False), ("edited", True), ("of an earlier version", True), ("no page", True)],
+)
 @pytest.mark.usefixtures("quick")
-def test_a_table_without_successor_goes_if_it_is_ours(own: bool, tmp_path: Path) -> None:
+def test_a_table_without_successor_goes_if_it_is_ours(
+    change: str, stays: bool, tmp_path: Path
+) -> None:
     store = frames([cell("a"), cell("b", seed=1)], rows("a", [1.0]) + rows("b", [2.0]))
-    report.write(store, tmp_path, "t", [Target("CartPole-v1", "ppo", 1.5, "x")])
+    page = report.write(store, tmp_path, "t", [Target("CartPole-v1", "ppo", 1.5, "x")])
     path = tmp_path / "published.csv"
-    if not own:
-        path.write_text("env,series,value,source\n", encoding="utf-8")
-    report.write(store, tmp_path, "t")
-    assert path.exists() == (not own)
+    if change == "edited":
+        with path.open("a", encoding="utf-8") as file:
+            file.write("CartPole-v1,a line of mine\n")
+    elif change == "of an earlier version":
+        text = page.read_text(encoding="utf-8").partition("<!-- tables")[0]
+        page.write_text(text, encoding="utf-8")
+    elif change == "no page":
+        page.unlink()
+    for _ in range(2):
+        report.write(store, tmp_path, "t")
+        assert path.exists() == stays
 
 
 def test_redrawing_changes_nothing(tmp_path: Path) -> None:

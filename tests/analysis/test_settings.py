@@ -106,10 +106,14 @@ def test_the_grid_file_lies_beside_its_runs(grid: Callable[..., Path], tmp_path:
         grid(text)
     assert (folder / "grid_2.toml").read_text(encoding="utf-8") == other
     assert not (folder / "grid_3.toml").exists()
+    # Not ours, whatever is in them.
+    for name in ("grid_of_mine.toml", "grids.toml", "grid_2_notes.toml", "grid-3.toml"):
+        (folder / name).write_text("mine", encoding="utf-8")
     kept = tmp_path / "kept"
     assert command_line(["report", str(folder), "--into", str(kept), "--tables"]) == 0
     assert (kept / "grid.toml").read_text(encoding="utf-8") == GRID
     assert (kept / "grid_2.toml").read_text(encoding="utf-8") == other
+    assert {path.name for path in kept.glob("*.toml")} == {"grid.toml", "grid_2.toml"}
 
 
 def test_a_title_stays(grid: Callable[..., Path], tmp_path: Path) -> None:
