@@ -1,23 +1,24 @@
-"""Which files in a folder of figures an earlier report drew, so that stale ones can be removed.
+"""Which files in a report's folder an earlier report made, so that stale ones can be removed.
 
 A figure that is not drawn any more (its sweep is gone, its runs were merged) would go on speaking
-of results that no longer are. It is removed only where it is certainly a report's and unchanged:
-each SVG ends in a comment with two hashes, of its own name and content and of the PNG beside it. A
-copy under another name, an edited figure and anybody's own file do not match and are left alone.
+of results that no longer are. It is removed only where its mark says that a report drew it and that
+it was not changed since: each SVG ends in a comment with two hashes, of its own name and content
+and of the PNG beside it; the page ends in one with the hashes of its tables. A copy under another
+name, an edited file, anybody's own and those of versions that did not mark them do not match and
+are left alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from rlsuite.engine import files
+
 _MARK = re.compile(rb"\n<!-- drawn by rlsuite: ([0-9a-f]{64}) ([0-9a-f]{64}) -->\n\Z")
-# What the suite drew before it marked its figures: by name and by how they were written.
-_UNMARKED = re.compile(
-    r"(curves_steps|curves_seconds|final|profile|online_cost|distribution|sweep_\d+)\Z"
-)
+_TABLES = re.compile(r"<!-- tables by rlsuite:((?: [\w.]+ [0-9a-f]{64})*) -->\n\Z")
 
 
 def mark(svg: Path) -> None:
@@ -25,7 +26,7 @@ def mark(svg: Path) -> None:
     body = svg.read_bytes().rstrip(b"\n")
     picture = svg.with_suffix(".png").read_bytes()
     hashes = f"{_hash(svg.stem.encode() + body)} {_hash(picture)}"
-    svg.write_bytes(body + f"\n<!-- drawn by rlsuite: {hashes} -->\n".encode())
+    files.write_atomic(svg, body + f"\n<!-- drawn by rlsuite: {hashes} -->\n".encode())
 
 
 def remove_stale(folder: Path, drawn: Iterable[Path]) -> None:
@@ -46,14 +47,36 @@ def remove_stale(folder: Path, drawn: Iterable[Path]) -> None:
             svg.unlink()
 
 
-def remove_table(path: Path, columns: Sequence[str]) -> None:
-    """Remove a table of an earlier report, known by its header, that this one has nothing for."""
-    if path.is_file() and not path.is_symlink():
-        with path.open(encoding="utf-8", errors="replace") as file:
-            header = file.readline().strip().split(",")
-        # Earlier versions wrote the first of the columns.
-        if len(header) > 2 and header == list(columns)[: len(header)]:
-            path.unlink()
+def mark_of_tables(tables: Iterable[Path]) -> str:
+    """The end of a page beside which some tables have been written."""
+    told = "".join(f" {path.name} {_hash(path.read_bytes())}" for path in tables)
+    return f"<!-- tables by rlsuite:{told} -->\n"
+
+
+def tables_of(page: Path) -> dict[str, str]:
+    """The tables that were written with a page, by name, and the hash of each; none where it is not
+    there or from before they were marked."""
+    try:
+        found = _TABLES.search(page.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        found = None
+    words = found[1].split() if found else []
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def remove_table(path: Path, known: Mapping[str, str]) -> None:
+    """Remove a table that this report has nothing for, if an earlier one wrote it as it is.
+
+    Args:
+      path: of the table.
+      known: from `tables_of`, of the page before this one.
+    """
+    if (
+        path.is_file()
+        and not path.is_symlink()
+        and known.get(path.name) == _hash(path.read_bytes())
+    ):
+        path.unlink()
 
 
 def _ours(svg: Path) -> tuple[bool, bool]:
@@ -63,25 +86,10 @@ def _ours(svg: Path) -> tuple[bool, bool]:
     pixels = picture.read_bytes() if picture.is_file() and not picture.is_symlink() else None
     found = _MARK.search(content)
     if found is None:
-        unmarked = _is_unmarked(svg.stem, content, pixels)
-        return unmarked, unmarked
+        return False, False
     own, other = (group.decode() for group in found.groups())
     ours = _hash(svg.stem.encode() + content[: found.start()]) == own
     return ours, ours and pixels is not None and _hash(pixels) == other
-
-
-def _is_unmarked(stem: str, content: bytes, pixels: bytes | None) -> bool:
-    """A pair of an earlier version: its names, drawn by matplotlib without a date, at 150 dpi."""
-    # 150 dots an inch in dots a metre, as PNG writes it.
-    resolution = b"pHYs" + (5906).to_bytes(4, "big") * 2
-    return (
-        _UNMARKED.match(stem) is not None
-        and b"<dc:title>Matplotlib" in content
-        and b"<dc:date>" not in content
-        and pixels is not None
-        and b"Matplotlib version" in pixels
-        and resolution in pixels
-    )
 
 
 def _hash(content: bytes) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import polars as pl
 
 from rlsuite.errors import UsageError
+
+T = TypeVar("T")
 
 ROW_COLUMNS = ("cell", "metric", "step", "seconds", "value")
 CELL_COLUMNS = (
@@ -40,6 +45,21 @@ class Frames:
 
     rows: pl.DataFrame
     cells: pl.DataFrame
+
+    @functools.cached_property
+    def _made(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What many parts of a report make of these tables, made for the first that asks.
+
+        Args:
+          name: of what is made, with all that it depends on besides the tables.
+          make: makes it; nobody changes it afterwards.
+        """
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     @property
     def step_name(self) -> str:

@@ -8,6 +8,7 @@ bare one. What is kept of a part is its run folder or, without states and polici
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rlsuite.errors import UsageError
 # Of two states of one run the later of this list counts.
 STATES = ("pending", "failed", "running", "nan", "done")
 FINISHED = ("nan", "done")
+_GRID = re.compile(r"grid(?:_(\d+))?\.toml")
 
 
 def load(folders: Sequence[Path]) -> Frames:
@@ -34,7 +36,8 @@ def load(folders: Sequence[Path]) -> Frames:
         families.
     """
     parts = [_load(folder) for folder in folders]
-    tagged = [f.cells.with_columns(part=pl.lit(i)) for i, f in enumerate(parts)]
+    told = series.alike([f.cells for f in parts])
+    tagged = [cells.with_columns(part=pl.lit(i)) for i, cells in enumerate(told)]
     joined = series.recognised(pl.concat(tagged, how="diagonal_relaxed"))
     # A run may have been made twice, under an id of before and one of today.
     run = [pl.col("env"), pl.col("variant"), pl.col("seed")]
@@ -70,8 +73,15 @@ def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
         published = folder / "targets.csv"
         if published.exists() and not (into / "targets.csv").exists():
             files.write_atomic(into / "targets.csv", published.read_bytes())
-        for grid in sorted(folder.glob("grid*.toml")):
+        for grid in _grids(folder):
             keep_grid(grid, into)
+
+
+def _grids(folder: Path) -> list[Path]:
+    """The copies of grid files that `keep_grid` made, first to last; no other file of that kind."""
+    found = {path: _GRID.fullmatch(path.name) for path in folder.glob("grid*.toml")}
+    numbers = {path: int(match[1] or 1) for path, match in found.items() if match}
+    return sorted(numbers, key=lambda path: numbers[path])
 
 
 def finished(folders: Sequence[Path]) -> set[str]:

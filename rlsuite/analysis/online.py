@@ -7,6 +7,7 @@ needs no luck with its settings is good at k = 1, one that needs many tries only
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from rlsuite.analysis import scores, selection, style
+from rlsuite.analysis import scores, selection, style, sweep
 from rlsuite.analysis.bootstrap import Floats
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.style import Look
@@ -47,29 +48,61 @@ def expected_best(values: ArrayLike, budgets: Sequence[int]) -> Floats:
 
 
 def table(frames: Frames) -> pl.DataFrame:
-    """Expected online performance on every task: of each series over its seeds, and of an agent
-    whose settings were swept over all of them.
+    """Expected online performance on every task: of each series over its seeds, and of a sweep over
+    all of its points and seeds. Runs that differ in anything that was not swept are never pooled.
 
     Returns:
-      env, agent, policies, k, expected, pooled (whether over settings too); k from 1 to the number
-      of policies, at most 20.
+      env, agent (the name that a sweep's series share, else a series), policies, k, expected,
+      pooled (whether over settings too); k from 1 to the number of policies, at most 20.
     """
     rows = []
-    swept = pl.col("sweep") != "{}"
-    pooled = pl.when(swept).then(pl.col("agent")).otherwise(pl.col("series"))
-    scored = scores.final(frames).with_columns(series=pooled)
-    several = set(frames.cells.filter(swept)["agent"])
-    for agent, envs in scores.samples(scored).items():
+    scored = scores.final(frames)
+    names = _sweeps(scored)
+    called = [names.get(key, key[1]) for key in scored.select("env", "series").iter_rows()]
+    pooled = {(key[0], name) for key, name in names.items()}
+    named = scored.with_columns(series=pl.Series(called, dtype=pl.String))
+    for agent, envs in scores.samples(named).items():
         for env, x in envs.items():
             if not np.isfinite(x).any():
                 continue
             budgets = range(1, min(len(x), _MOST_TRIED) + 1)
             expected = expected_best(x, budgets)
             rows += [
-                (env, agent, len(x), k, float(e), agent in several)
+                (env, agent, len(x), k, float(e), (env, agent) in pooled)
                 for k, e in zip(budgets, expected, strict=True)
             ]
     return pl.DataFrame(rows, schema=_COLUMNS, orient="row")
+
+
+def choosing(frames: Frames) -> pl.DataFrame:
+    """`table` for runs on datasets, whose policies are chosen by trying them; empty for others, and
+    where there is nothing to choose from."""
+    return frames.once("choosing", lambda: _choosing(frames))
+
+
+def _choosing(frames: Frames) -> pl.DataFrame:
+    found = table(frames) if frames.step_name == "Gradient updates" else pl.DataFrame()
+    return found if "k" in found.columns and found["k"].n_unique() > 1 else pl.DataFrame()
+
+
+def _sweeps(scored: pl.DataFrame) -> dict[tuple[str, str], str]:
+    """What the series of each sweep are called together, by environment and series: as nothing else
+    is there."""
+    families = [
+        (family, env, cells["series"].unique(maintain_order=True).to_list())
+        for family, env, cells in sweep.families(scored)
+    ]
+    swept = {(env, name) for _, env, members in families if len(members) > 1 for name in members}
+    alone = {name for env, name in scored.select("env", "series").iter_rows()
+             if (env, name) not in swept}  # fmt: skip
+    names: dict[tuple[str, str], str] = {}
+    for family, env, members in (found for found in families if len(found[2]) > 1):
+        base = f"{family}, swept" if family in alone else family
+        taken = {name for key, name in names.items() if key[0] == env} | alone
+        numbered = (f"{base} ({number})" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([base], numbered) if name not in taken)
+        names |= {(env, member): name for member in members}
+    return names
 
 
 @style.styled

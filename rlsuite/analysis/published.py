@@ -36,7 +36,7 @@ def table(frames: Frames, targets: Sequence[Target]) -> pl.DataFrame:
     """
     metric = scores.return_metric(frames) or ""
     scored = scores.final(frames)
-    found = {s: e for s, e in scores.samples(scored).items() if e}
+    found = {s: e for s, e in scores.of_frames(frames).items() if e}
     answering = series_module.answering(scored)
     rows = []
     for target in targets:
@@ -81,12 +81,9 @@ def verdict(target: Target, ours: stats.Estimate, metric: str) -> str:
     if where == "unknown":
         said = f"{what} stands beside our {text.score(ours.value)} of {seeds}, without an interval"
     if other := target.kind_beside(metric):
-        said += f"; theirs is {_article(other)}, ours {_article(NAMES[metric].lower())}"
+        ours_is = text.with_article(NAMES[metric].lower())
+        said += f"; theirs is {text.with_article(other)}, ours {ours_is}"
     return said
-
-
-def _article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def beside(compared: pl.DataFrame, env: str, series: str) -> list[tuple[Target, str]]:

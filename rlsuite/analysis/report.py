@@ -7,13 +7,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlsuite.analysis import drawings, html, report_figures, report_tables, scores, tables
+import polars as pl
+
+from rlsuite.analysis import (
+    drawings,
+    html,
+    online,
+    report_figures,
+    report_tables,
+    scores,
+    tables,
+)
 from rlsuite.analysis import published as published_module
 from rlsuite.analysis import targets as targets_module
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
 from rlsuite.engine import files
 from rlsuite.errors import UsageError
+
+# Tables that only some stores have anything for.
+_NOT_ALWAYS = ("published", "online_cost")
 
 
 def write(
@@ -50,22 +63,38 @@ def write(
     metric = scores.return_metric(frames)
     scored = scores.final(frames, metric)
     summary = tables.summary(frames, metric)
-    files.write_utf8(out_dir / "summary.csv", summary.write_csv())
-    files.write_utf8(out_dir / "scores.csv", tables.per_run(scored).write_csv())
     compared = published_module.table(frames, published)
-    if compared.is_empty():
-        drawings.remove_table(out_dir / "published.csv", compared.columns)
-    else:
-        files.write_utf8(out_dir / "published.csv", compared.write_csv())
+    found = {"summary": summary, "scores": tables.per_run(scored)}
+    found |= {"published": compared, "online_cost": online.choosing(frames)}
+    marks = _write_tables(found, out_dir)
 
     drawn = report_figures.draw(
         frames, scored, out_dir / "figures", published, compared, references
     )
     sections = [report_tables.summary_section(summary, metric, compared), *drawn]
     sections += report_tables.closing_sections(frames)
+    page = html.page(title, report_tables.subtitle(frames), sections)
     path = out_dir / "report.html"
-    files.write_utf8(path, html.page(title, report_tables.subtitle(frames), sections))
+    files.write_utf8(path, page + marks)
     return path
+
+
+def _write_tables(found: Mapping[str, pl.DataFrame], folder: Path) -> str:
+    """Write the tables that have anything to say, and remove earlier reports' where they have not.
+
+    Returns:
+      What the page bears, so that the next report knows them.
+    """
+    known = drawings.tables_of(folder / "report.html")
+    written = []
+    for name, table in found.items():
+        path = folder / f"{name}.csv"
+        if table.is_empty() and name in _NOT_ALWAYS:
+            drawings.remove_table(path, known)
+        else:
+            files.write_utf8(path, table.write_csv())
+            written.append(path)
+    return drawings.mark_of_tables(written)
 
 
 def _make_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,6 @@ from rlsuite.analysis.html import Section
 from rlsuite.analysis.scores import Samples
 from rlsuite.analysis.style import Look
 from rlsuite.analysis.targets import NAMES, Target
-from rlsuite.engine import files
 
 _MOST_SWEEPS = 12
 _MOST_TASKS = 12
@@ -62,10 +62,10 @@ class _Page:
     looks: dict[str, Look]
     saved: list[Path] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def samples(self) -> Samples:
         """The last scores of series that have some."""
-        return {s: envs for s, envs in scores.samples(self.scored).items() if envs}
+        return {s: envs for s, envs in scores.of_frames(self.frames).items() if envs}
 
     @property
     def name(self) -> str:
@@ -196,8 +196,7 @@ def _sources(targets: Sequence[Target], metric: str) -> str:
         return ""
     listed = []
     for target in targets:
-        other = target.kind_beside(metric)
-        kind = f", a {other}" if other else ""
+        kind = target.kind_said(metric)
         listed.append(f"{target.series} on {target.env} {target.value:g}{kind} ({target.source})")
     unknown = list(dict.fromkeys(target.series for target in targets if not target.metric))
     said = f"Dashed lines and hollow diamonds are published scores: {'; '.join(listed)}."
@@ -264,34 +263,30 @@ def _profile(page: _Page) -> list[Section]:
 
 def _online_cost(page: _Page) -> list[Section]:
     """For runs on datasets, whose policies are chosen by trying them."""
-    found = online.table(page.frames)
-    path = page.folder.parent / "online_cost.csv"
-    if page.frames.step_name != "Gradient updates" or found["k"].n_unique() < 2:
-        drawings.remove_table(path, found.columns)
+    found = online.choosing(page.frames)
+    if found.is_empty():
         return []
-    files.write_utf8(path, found.write_csv())
     figure = figures.online_cost(found, page.name.lower(), page.looks)
     caption = (
-        "Expected final score of the best of k policies, drawn with replacement from all that an "
-        "agent trained here, over its settings and seeds: what choosing by k evaluations gives."
+        "Expected final score of the best of k policies, drawn with replacement from all seeds of "
+        "a series, or all seeds and points of a sweep: what choosing by k evaluations gives."
     )
     body = _beside([page.figure(figure, "online_cost", caption)])
     return [Section("Choosing a policy online", body)]
 
 
 def _sweeps(page: _Page) -> list[Section]:
-    by_setting: dict[str, list[sweep.Line]] = {}
-    for line in sweep.lines(page.scored):
-        by_setting.setdefault(line.setting, []).append(line)
+    settings = sweep.settings_of_lines(page.scored)
+    lines = sweep.lines(page.scored, settings[:_MOST_SWEEPS])
     grids = sweep.grids(page.scored)
     bodies = [
-        _sensitivity(page, lines, index)
-        for index, lines in enumerate(list(by_setting.values())[:_MOST_SWEEPS])
+        _sensitivity(page, [line for line in lines if line.setting == setting], index)
+        for index, setting in enumerate(settings[:_MOST_SWEEPS])
     ]
     bodies += [_heat_map(page, grid, index) for index, grid in enumerate(grids[:_MOST_SWEEPS])]
     if not bodies:
         return []
-    left = max(0, len(by_setting) - _MOST_SWEEPS) + max(0, len(grids) - _MOST_SWEEPS)
+    left = max(0, len(settings) - _MOST_SWEEPS) + max(0, len(grids) - _MOST_SWEEPS)
     note = html.paragraph(f"{len(bodies)} are drawn, {left} are left out.") if left else ""
     return [Section("Sweep", _beside(bodies) + note)]
 
@@ -338,11 +333,10 @@ def _training(page: _Page) -> list[Section]:
     envs = page.frames.cells["env"].unique(maintain_order=True).to_list()
     names = file_names(envs)
     for env in envs[:_MOST_TASKS]:
-        found = training.curves_of(page.frames, env, list(page.looks))
-        if not set(found) - {"train/return"}:
+        drawn, others = training.curves_of(page.frames, env, list(page.looks))
+        if not drawn:
             continue
-        drawn = dict(list(found.items())[: training.MOST])
-        left |= set(found) - set(drawn)
+        left |= {*others}
         figure = figures.training_curves(drawn, page.looks, env, page.frames.step_name)
         caption = f"What was recorded while learning on {env}: {', '.join(drawn)}."
         bodies.append(page.figure(figure, f"training_{names[env]}", caption))

@@ -58,9 +58,12 @@ def summary_section(summary: pl.DataFrame, metric: str | None, compared: pl.Data
 
 
 def _published(compared: pl.DataFrame, env: str, series: str) -> Field:
-    found = [target for target, _ in published.beside(compared, env, series)]
-    shown = "; ".join(f"{text.score(target.value)} ({target.series})" for target in found)
-    return Field(shown or text.NOTHING, float(found[0].value) if found else float("nan"))
+    found = published.beside(compared, env, series)
+    shown = "; ".join(
+        f"{text.score(target.value)} ({target.series}{target.kind_said(metric)})"
+        for target, metric in found
+    )
+    return Field(shown or text.NOTHING, float(found[0][0].value) if found else float("nan"))
 
 
 def _summary_fields(row: dict, bold: bool) -> list[Field]:

@@ -26,6 +26,10 @@ LOST = ("nan", "failed")
 def return_metric(frames: Frames) -> str | None:
     """The metric scores are read from: normalised scores where every evaluated run has them, else
     evaluations, else training returns, else nothing."""
+    return frames.once("return_metric", lambda: _return_metric(frames))
+
+
+def _return_metric(frames: Frames) -> str | None:
     present = set(frames.rows["metric"].unique())
     if NORMALISED in present:
         having = frames.rows.filter(pl.col("metric").is_in([NORMALISED, "eval/return"]))
@@ -37,6 +41,10 @@ def return_metric(frames: Frames) -> str | None:
 
 def points(frames: Frames, metric: str | None) -> pl.DataFrame:
     """One value per cell and step (several rows of a step are averaged), in order of step."""
+    return frames.once(("points", metric), lambda: _points(frames, metric))
+
+
+def _points(frames: Frames, metric: str | None) -> pl.DataFrame:
     chosen = frames.rows.filter(pl.col("metric") == pl.lit(metric or ""))
     return (
         chosen.group_by("cell", "step")
@@ -57,9 +65,14 @@ def final(frames: Frames, metric: str | None = None) -> pl.DataFrame:
       where there are fewer), `best`, `evaluations` and `last_step`; null in cells without a row.
       `best` leaves NaN out, the others do not.
     """
+    metric = metric or return_metric(frames)
+    return frames.once(("final", metric), lambda: _final(frames, metric))
+
+
+def _final(frames: Frames, metric: str | None) -> pl.DataFrame:
     score = pl.col("value")
     per_cell = (
-        points(frames, metric or return_metric(frames))
+        points(frames, metric)
         .group_by("cell", maintain_order=True)
         .agg(
             last=score.last(),
@@ -70,6 +83,18 @@ def final(frames: Frames, metric: str | None = None) -> pl.DataFrame:
         )
     )
     return frames.cells.join(per_cell, on="cell", how="left", maintain_order="left")
+
+
+def of_frames(frames: Frames, column: str = "last", metric: str | None = None) -> Samples:
+    """`samples` of `final`.
+
+    Args:
+      frames: the store.
+      column: last, tail or best.
+      metric: default: `return_metric`.
+    """
+    metric = metric or return_metric(frames)
+    return frames.once(("samples", metric, column), lambda: samples(final(frames, metric), column))
 
 
 def samples(scored: pl.DataFrame, column: str = "last") -> Samples:

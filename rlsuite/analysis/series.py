@@ -8,6 +8,7 @@ unknown is one series only where it was one table's.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +18,10 @@ from typing import Any, get_args, get_origin
 import polars as pl
 
 from rlsuite import registry
-from rlsuite.config import FieldInfo, fields
+from rlsuite.config import Config, FieldInfo, fields
 from rlsuite.engine import labels
 from rlsuite.engine.cells import Cell, first_id, first_label
+from rlsuite.errors import UsageError
 
 # Besides those of `frames.CELL_COLUMNS`, and `agent.NAME` and `env.NAME` for every setting.
 COLUMNS: dict[str, Any] = {
@@ -28,56 +30,84 @@ COLUMNS: dict[str, Any] = {
     "rlsuite": pl.String, "commit": pl.String, "sweep_group": pl.String, "unknown_from": pl.String,
 }  # fmt: skip
 SETTING = ("agent.", "env.")
+# Of these what a run's own provenance says, whatever other runs of its series do.
+OWN = ("rlsuite", "commit")
 # Begins the `variant` of runs whose settings were not kept.
 UNKNOWN = "?"
 _SCALARS = {bool: pl.Boolean(), int: pl.Int64(), float: pl.Float64(), str: pl.String()}
+_NUMBERS = {pl.Int64(), pl.Float64()}
 _Row = dict[str, Any]
+_Class = type[Config] | None
 
 
 def columns(cells: Sequence[Cell], provenance: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """What cells were run with: `COLUMNS` and a column a setting, null where an agent has none.
 
     Args:
-      cells: of a run folder.
+      cells: of a run folder, also of agents that are not installed here.
       provenance: recorded with each, {} where it has not begun.
     """
+    classes = {agent: _class(agent) for agent in dict.fromkeys(c.agent for c in cells)}
     rows = [
         (
             c.variant, c.env, c.label, c.preset, c.iterations, json.dumps(c.given),
-            None if c.data is None else json.dumps(c.data.identity), c.budget_unit,
-            told.get("rlsuite"), told.get("commit"), None, None,
+            None if c.data is None else json.dumps(c.data.identity),
+            _budget_unit(c, classes[c.agent], told), told.get("rlsuite"), told.get("commit"),
+            None, None,
         )
         for c, told in zip(cells, provenance, strict=True)
     ]  # fmt: skip
     table = pl.DataFrame(rows, schema=COLUMNS, orient="row")
+    kinds: dict[str, set[Any]] = {}
+    for cls in filter(None, classes.values()):
+        for name, info in fields(cls).items():
+            kinds.setdefault(name, set()).add(_kind(info))
     found = [
-        *_typed("agent.", [_whole(c) for c in cells], [c.agent for c in cells]),
-        *_typed("env.", [c.env_options for c in cells], []),
+        *_typed("agent.", [_whole(c, classes[c.agent]) for c in cells], kinds),
+        *_typed("env.", [c.env_options for c in cells], {}),
     ]
     return table.hstack(found)
 
 
-def _whole(cell: Cell) -> dict[str, Any]:
-    """All settings of a run, also of one from before some of them were there."""
-    return cell.load_config().to_mapping() if cell.agent in registry.agents() else cell.config
+def _class(agent: str) -> _Class:
+    """What validates an agent's settings; None where its package is gone or cannot be used."""
+    try:
+        return registry.agent(agent).load_config()
+    except UsageError:
+        return None
 
 
-def _typed(prefix: str, settings: Sequence[Mapping[str, Any]], agents: Sequence[str]) -> list[Any]:
-    kinds = {
-        name: _kind(info)
-        for agent in dict.fromkeys(agents)
-        if agent in registry.agents()
-        for name, info in fields(registry.agent(agent).load_config()).items()
-    }
+def _budget_unit(cell: Cell, cls: _Class, told: Mapping[str, Any]) -> str:
+    if cls is not None:
+        return cls.budget_unit
+    return told.get("budget_unit") or ("env_steps" if cell.data is None else "updates")
+
+
+def _whole(cell: Cell, cls: _Class) -> dict[str, Any]:
+    """All settings of a run, also of one from before some of them were there; as they were
+    recorded, whatever is a valid value today."""
+    if cls is None:
+        return cell.config
+    whole = {**cls.missing(cell.config), **cell.config}
+    return {n: v for n, v in whole.items() if n not in cls.removed or v != cls.removed[n]}
+
+
+def _typed(
+    prefix: str, settings: Sequence[Mapping[str, Any]], kinds: Mapping[str, set[Any]]
+) -> list[pl.Series]:
+    """A column for each setting: of its type where it has one, else of texts (`_as_text`)."""
     out = []
     for name in dict.fromkeys(name for values in settings for name in values):
         column = [values.get(name) for values in settings]
+        known = kinds.get(name) or {_of_values(column)}
+        kind = _one_kind(prefix + name, known)
         try:
-            out.append(pl.Series(prefix + name, column, kinds.get(name), strict=True))
-        except (TypeError, pl.exceptions.PolarsError):
-            # Two agents mean different things by one name.
-            text = [None if value is None else json.dumps(value) for value in column]
-            out.append(pl.Series(prefix + name, text, pl.String))
+            made = pl.Series(prefix + name, column, kind, strict=True)
+            # Of lists and structures polars may drop what does not fit.
+            fits = kind is not None and made.to_list() == column
+        except (TypeError, OverflowError, pl.exceptions.PolarsError):
+            made, fits = _texts(prefix + name, column), True
+        out.append(made if fits else _texts(prefix + name, column))
     return out
 
 
@@ -87,11 +117,72 @@ def _kind(info: FieldInfo) -> Any:
     return _SCALARS.get(info.type, pl.String())
 
 
+def _of_values(values: Iterable[Any]) -> Any:
+    """The type that a column of some values would have, None where they share none."""
+    there = [value for value in values if value is not None]
+    found = {type(value) for value in there}
+    if found <= {int, float} and len(found) == 2:
+        return pl.Float64()
+    if found == {list}:
+        inner = _of_values(part for value in there for part in value)
+        return None if inner is None else pl.List(inner)
+    return _SCALARS.get(found.pop()) if len(found) == 1 else None if found else pl.Null()
+
+
+def _one_kind(name: str, kinds: Iterable[Any]) -> Any:
+    """The type that columns of some types have together, None where that is only text.
+
+    Options of environments may be anything, hence no lists: a list here is a number there.
+    """
+    found = {kind for kind in kinds if kind != pl.Null()} or {pl.Null()}
+    if found == _NUMBERS:
+        return pl.Float64()
+    if all(isinstance(kind, pl.List) for kind in found):
+        inner = None if name.startswith("env.") else _one_kind("", [kind.inner for kind in found])
+        return None if inner is None else pl.List(inner)
+    kind = found.pop()
+    return None if found or isinstance(kind, pl.Struct) else kind
+
+
+def _texts(name: str, values: Iterable[Any]) -> pl.Series:
+    return pl.Series(name, [_as_text(value) for value in values], pl.String)
+
+
+def _as_text(value: Any) -> str | None:
+    """JSON; a word as it is, so that it is one wherever else its setting takes only words."""
+    if isinstance(value, dict):
+        # polars fills structures up.
+        value = {name: part for name, part in value.items() if part is not None}
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def alike(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Tables of cells in which a setting is text wherever it has not one type in all of them."""
+    kinds: dict[str, list[Any]] = {}
+    for part in parts:
+        for name, kind in part.schema.items():
+            if name.startswith(SETTING):
+                kinds.setdefault(name, []).append(kind)
+    mixed = {name for name, found in kinds.items() if _one_kind(name, found) is None}
+    return [
+        part.with_columns(_texts(n, part[n].to_list()) for n in part.columns if n in mixed)
+        for part in parts
+    ]
+
+
 def settings(row: Mapping[str, Any]) -> dict[str, Any]:
     """The settings in a row of cells, the agent's by name, the environment's options as
     `env.NAME`."""
     found = {n: v for n, v in row.items() if n.startswith(SETTING) and v is not None}
-    return {n.removeprefix("agent."): v for n, v in found.items()}
+    return {n.removeprefix("agent."): _read(v) for n, v in found.items()}
+
+
+def _read(value: Any) -> Any:
+    """A list or a table that stands in a column of texts."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(value)
+    return value
 
 
 def complete(cells: pl.DataFrame, folder: Path) -> pl.DataFrame:
@@ -102,23 +193,27 @@ def complete(cells: pl.DataFrame, folder: Path) -> pl.DataFrame:
       folder: where.
     """
     lacking = [pl.lit(None, kind).alias(n) for n, kind in COLUMNS.items() if n not in cells.columns]
-    cells = cells.with_columns(lacking)
+    origins = [json.loads(text or "{}") or {} for text in cells["provenance"]]
+    # Each from its own: once they were written down as those of another run of the same settings.
+    own = [pl.Series(n, [told.get(n) for told in origins], pl.String) for n in OWN]
+    cells = cells.with_columns(lacking).with_columns(own)
     if not cells["variant"].null_count():
         return cells
     rows = cells.to_dicts()
-    seen: dict[tuple[Any, ...], int] = {}
-    for row in rows:
+    blocks: dict[tuple[Any, ...], int] = {}
+    last: dict[tuple[Any, ...], int] = {}
+    for row, told in zip(rows, origins, strict=True):
         if row["variant"] is not None:
             continue
         row["label"] = first_label({**row, "sweep": json.loads(row["sweep"] or "{}")})
-        told = json.loads(row["provenance"] or "{}")
         row["budget_unit"] = told.get("budget_unit", "env_steps")
         row["unknown_from"] = folder.name
         what = (row["agent"], row["series"], row["sweep"], row["total_steps"])
-        # A seed that one table has twice was run with two settings.
-        run = (row["env"], *what, row["seed"])
-        seen[run] = seen.get(run, 0) + 1
-        text = json.dumps([str(folder), *what, told.get("dataset_hash"), seen[run]])
+        # A seed that one table has twice was run with two settings; what follows its second run is
+        # of the second, until another seed comes again.
+        task, run = (row["env"], *what), (row["env"], *what, row["seed"])
+        blocks[task] = last[run] = max(blocks.get(task, 1), last.get(run, 0) + 1)
+        text = json.dumps([str(folder), *what, told.get("dataset_hash"), last[run]])
         row["variant"] = UNKNOWN + hashlib.sha256(text.encode()).hexdigest()[:16]
     return pl.DataFrame(rows, schema=cells.schema)
 
@@ -131,12 +226,13 @@ def recognised(cells: pl.DataFrame) -> pl.DataFrame:
         known.setdefault((row["agent"], row["env"], row["total_steps"]), []).append(row)
     if not known or cells.filter(unknown).is_empty():
         return cells
+    shared = {n for n in cells.columns if n in COLUMNS or n.startswith(SETTING)} - {*OWN}
     rows = cells.to_dicts()
     for row in rows:
         if row["variant"].startswith(UNKNOWN):
             rivals = known.get((row["agent"], row["env"], row["total_steps"]), [])
             twin = next((other for other in rivals if _same(row, other)), None)
-            told = {n: v for n, v in (twin or {}).items() if n in COLUMNS or n.startswith(SETTING)}
+            told = {n: v for n, v in (twin or {}).items() if n in shared}
             row.update({**told, "label": row["label"] or told.get("label")})
     return pl.DataFrame(rows, schema=cells.schema)
 
@@ -146,8 +242,20 @@ def _same(row: _Row, other: _Row) -> bool:
     options = {n.removeprefix("env."): v for n, v in whole.items() if n.startswith("env.")}
     config = {n: v for n, v in whole.items() if not n.startswith("env.")}
     data = json.loads(other["data"]) if other["data"] else None
-    what = [row["agent"], other["env_id"], options, config, row["seed"], other["iterations"]]
-    return row["cell"] == first_id(what, data)
+    return any(
+        row["cell"] == first_id(
+            [row["agent"], other["env_id"], told, config, row["seed"], other["iterations"]], data
+        )
+        for told in (options, {n: _number(v) for n, v in options.items()})
+    )  # fmt: skip
+
+
+def _number(value: Any) -> Any:
+    """A value as it was given before others of its column made a text or a fraction of it."""
+    if isinstance(value, str):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def named(cells: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +18,11 @@ from rlsuite.analysis.bootstrap import Floats
 
 _LARGEST = 24
 
+# Between the names of settings that were varied side by side.
+_AND = " and "
+
 Value = float | str
+_Part = tuple[str, str, list[str], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Line:
-    """The IQM of the final scores at each value of the one setting that a sweep varies.
+    """The IQM of the final scores at each value of the one setting that some runs differ in.
 
     Attributes:
       family: what was swept: the label of its series without the setting's value.
@@ -66,25 +71,63 @@ class Line:
     estimates: list[stats.Estimate]
 
 
-def lines(scored: pl.DataFrame) -> list[Line]:
-    """A line for each family of runs in an environment that differ in one setting alone, or in
-    several that were varied side by side.
+def lines(scored: pl.DataFrame, settings: Collection[str] | None = None) -> list[Line]:
+    """A line for each setting that a family of runs varies by itself in an environment, and for
+    settings that were varied side by side.
 
     Args:
       scored: from `scores.final`.
+      settings: of `settings_of_lines`, only these.
     """
-    out = []
-    for family, env, cells in _families(scored):
-        settings = [json.loads(text) for text in cells["sweep"]]
+    return [
+        _line(family, env, names, cells)
+        for family, env, names, cells in _line_parts(scored)
+        if settings is None or _AND.join(names) in settings
+    ]
+
+
+def settings_of_lines(scored: pl.DataFrame) -> list[str]:
+    """What `lines` would draw against, without any interval computed."""
+    return list(dict.fromkeys(_AND.join(names) for _, _, names, _ in _line_parts(scored)))
+
+
+def _line_parts(scored: pl.DataFrame) -> Iterator[_Part]:
+    for family, env, names, cells in _parts(scored):
+        known = cells.filter((pl.col("status") == "done") & pl.col("last").is_finite())
+        if _together(_points(cells), names) and not known.is_empty():
+            yield family, env, names, cells
+
+
+def _parts(scored: pl.DataFrame) -> Iterator[_Part]:
+    """Family, environment, settings that were varied with each other, and the runs that differ in
+    nothing else.
+
+    The product of two settings is one part. Where each was varied with the other at its default
+    there are two, which meet in the runs that have all defaults: most of the fields of a grid would
+    be empty.
+    """
+    for family, env, cells in families(scored):
+        settings = _points(cells)
         varied = _varied(settings)
-        if varied and _together(settings, varied):
-            line = _line(family, env, varied, cells)
-            if any(np.isfinite(estimate.value) for estimate in line.estimates):
-                out.append(line)
-    return out
+        values = [tuple(json.dumps(sweep.get(name)) for name in varied) for sweep in settings]
+        # Each setting's default has all the runs in which another was varied.
+        columns = zip(*dict.fromkeys(values), strict=True)
+        default = [Counter(column).most_common(1)[0][0] for column in columns]
+        apart = [
+            frozenset(n for n, one, d in zip(varied, point, default, strict=True) if one != d)
+            for point in values
+        ]
+        found = list(dict.fromkeys(apart))
+        for names in (n for n in found if n and not any(n < other for other in found)):
+            inside = pl.Series([some <= names for some in apart], dtype=pl.Boolean)
+            yield family, env, sorted(names), cells.filter(inside)
 
 
-def _families(scored: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+def _points(cells: pl.DataFrame) -> list[dict[str, Any]]:
+    return [json.loads(text or "{}") or {} for text in cells["sweep"]]
+
+
+def families(scored: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """Runs that differ in nothing but what was swept: the name they share, where, and they."""
     swept = scored.filter(pl.col("sweep").fill_null("{}") != "{}")
     names = [_family(row) for row in swept.iter_rows(named=True)]
@@ -125,7 +168,7 @@ def _line(family: str, env: str, names: list[str], cells: pl.DataFrame) -> Line:
     numbers = all(map(_is_number, runs))
     values = sorted(runs, key=float) if numbers else list(runs)
     return Line(
-        family, env, " and ".join(names),
+        family, env, _AND.join(names),
         values if numbers else [str(value) for value in values],
         [next(iter(series[value])) if len(series[value]) == 1 else "" for value in values],
         [stats.estimate(runs[value]) for value in values],
@@ -140,15 +183,17 @@ def _value(sweep: dict[str, Any], names: list[str]) -> Value:
 
 
 def grids(scored: pl.DataFrame) -> list[Grid]:
-    """A grid for each pair of settings that a family of runs sweeps in an environment; names are
-    the rows.
+    """A grid for each pair of settings that a family of runs varies with each other in an
+    environment; names are the rows.
 
     Args:
       scored: from `scores.final`.
     """
     out = []
-    for name, env, cells in _families(scored):
-        settings = [json.loads(text) or {} for text in cells["sweep"].fill_null("{}")]
+    for name, env, names, cells in _parts(scored):
+        settings = _points(cells)
+        if _together(settings, names):
+            continue
         lost = cells["status"].is_in(["nan", "failed"]).to_list()
         done = (cells["status"] == "done").to_list()
         last = cells["last"].to_list()
@@ -160,7 +205,7 @@ def grids(scored: pl.DataFrame) -> list[Grid]:
         for (x, xs), (y, ys) in itertools.combinations(_axes(settings), 2):
             if _together(settings, (x, y)):
                 continue
-            others = tuple(name for name in _varied(settings) if name not in (x, y))
+            others = tuple(name for name in names if name not in (x, y))
             out.append(_grid(name, env, (x, xs), (y, ys), runs, others))
     return out
 

@@ -32,9 +32,14 @@ def summary(frames: Frames, metric: str | None = None) -> pl.DataFrame:
       compilation, over and per finished seed); tail_fewest and tail_most, how many evaluations
       mean_tail is over.
     """
-    scored = scores.final(frames, metric)
-    last, tail, best = (scores.samples(scored, column) for column in ("last", "tail", "best"))
-    counts = _counts(scored)
+    metric = metric or scores.return_metric(frames)
+    return frames.once(("summary", metric), lambda: _summary(frames, metric))
+
+
+def _summary(frames: Frames, metric: str | None) -> pl.DataFrame:
+    columns = ("last", "tail", "best")
+    last, tail, best = (scores.of_frames(frames, column, metric) for column in columns)
+    counts = _counts(scores.final(frames, metric))
     rows = []
     for row in counts.iter_rows(named=True):
         key = row["series"], row["env"]
@@ -46,12 +51,12 @@ def summary(frames: Frames, metric: str | None = None) -> pl.DataFrame:
         numbers = {"iqm_last": iqm.value, "low": iqm.low, "high": iqm.high}
         numbers |= {"mean_last": mean.value, "mean_tail": ends.value, "iqm_best": top.value}
         rows.append({**{k: row[k] for k in _COUNTED}, **numbers, **{k: row[k] for k in _COSTS}})
-    return pl.DataFrame(rows, schema=_SUMMARY)
+    return pl.DataFrame(rows, schema=_SUMMARY_SCHEMA)
 
 
 _COUNTED = ("env", "series", "seeds", "ok", "nan", "failed", "open")
 _COSTS = ("steps", "steps_per_second", "seconds", "tail_fewest", "tail_most")
-_SUMMARY: dict[str, Any] = {
+_SUMMARY_SCHEMA: dict[str, Any] = {
     **dict.fromkeys(_COUNTED[:2], pl.String),
     **dict.fromkeys(_COUNTED[2:], pl.Int64),
     **dict.fromkeys(("iqm_last", "low", "high", "mean_last", "mean_tail", "iqm_best"), pl.Float64),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlsuite.analysis import text
 from rlsuite.engine.files import user_text
 from rlsuite.errors import UsageError, nearest
 
@@ -44,6 +45,11 @@ class Target:
         """What this is a score of, where that is known to be another kind than `metric`."""
         known = self.metric in NAMES and metric in NAMES
         return NAMES[self.metric].lower() if known and self.metric != metric else ""
+
+    def kind_said(self, metric: str | None) -> str:
+        """`kind_beside` to follow a name: ", a training return"."""
+        other = self.kind_beside(metric)
+        return f", {text.with_article(other)}" if other else ""
 
 
 def parse(row: Mapping[str, Any]) -> Target:

@@ -1,4 +1,4 @@
-"""Numbers as text, for terminals and pages alike."""
+"""Numbers and words as text, for terminals and pages alike."""
 
 from __future__ import annotations
 
@@ -72,3 +72,8 @@ def seeds(ok: int, nan: int, failed: int, unfinished: int) -> str:
     if not (nan or failed or unfinished):
         return str(ok)
     return ", ".join(f"{number} {name}" for number, name in parts if number)
+
+
+def with_article(noun: str) -> str:
+    """A training return, an evaluation return."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -39,14 +39,32 @@ def recorded(frames: Frames) -> list[str]:
     return sorted(training, key=place) + returns
 
 
-def curves_of(frames: Frames, env: str, series: Sequence[str]) -> dict[str, list[Curve]]:
-    """Metric to the curves of some series in an environment; metrics without any are left out."""
+def curves_of(
+    frames: Frames, env: str, series: Sequence[str], most: int = MOST
+) -> tuple[dict[str, list[Curve]], list[str]]:
+    """The curves of some series in an environment, of the first metrics that have any.
+
+    Args:
+      frames: the store.
+      env: the environment.
+      series: whose curves.
+      most: so many metrics.
+
+    Returns:
+      Metric to its curves, and the metrics left; nothing where only training returns were recorded.
+    """
     wanted = pl.col("series").is_in(list(series)) & (pl.col("env") == env)
     cells = frames.cells.filter(wanted)
     rows = frames.rows.join(cells.select("cell"), on="cell", how="semi", maintain_order="left")
     some = Frames(rows, cells)
-    found = {metric: curves.against_steps(some, metric) for metric in recorded(some)}
-    return {metric: lines for metric, lines in found.items() if lines}
+    found: dict[str, list[Curve]] = {}
+    # A band takes a bootstrap at every point: none is made in order to be left out.
+    left = recorded(some)
+    while left and len(found) < most and (found or left != ["train/return"]):
+        metric = left.pop(0)
+        if lines := curves.against_steps(some, metric):
+            found[metric] = lines
+    return found, left
 
 
 @style.styled

@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     if args.json:
         print(json.dumps([dict(zip(listing.headings, row, strict=True)) for row in rows], indent=1))
     else:
-        common.make_console().print(_table(listing, rows))
+        common.make_console().print(table(listing.headings, rows, listing.names))
     for line in registry.left_out():
         print(f"rlsuite: {line}", file=sys.stderr)
     return 0
@@ -59,14 +59,21 @@ def _has(row: tuple[str, ...], words: Sequence[str]) -> bool:
     return all(word.lower() in text for word in words)
 
 
-def _table(listing: Listing, rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for place, heading in enumerate(listing.headings):
-        # Names are copied and searched for: they stay whole.
-        table.add_column(heading, overflow="fold", no_wrap=place < listing.names)
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> Table:
+    """A plain table for a terminal.
+
+    Args:
+      headings: of the columns.
+      rows: as texts.
+      names: so many of the first columns hold names, which are copied and searched for: they stay
+        whole.
+    """
+    out = Table(box=None, pad_edge=False)
+    for place, heading in enumerate(headings):
+        out.add_column(heading, overflow="fold", no_wrap=place < names)
     for row in rows:
-        table.add_row(*row)
-    return table
+        out.add_row(*row)
+    return out
 
 
 def _agents() -> Listing:

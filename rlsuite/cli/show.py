@@ -7,6 +7,7 @@ import csv
 import importlib.util
 import inspect
 import json
+import math
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,7 +19,8 @@ from rich.text import Text
 
 import rlsuite
 from rlsuite import registry
-from rlsuite.cli import common
+from rlsuite.analysis import text
+from rlsuite.cli import common, listing
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.config import Config, fields
 from rlsuite.errors import UsageError, nearest
@@ -67,7 +69,9 @@ def find(name: str) -> tuple[registry.AgentRow, str | None]:
         choices = " or ".join(f"{row.name}/{name}" for row in having)
         raise UsageError(f"several agents have a preset {name!r}: show {choices}")
     if not having:
-        known = [*agents, *(preset for row in agents.values() for preset in _presets_of(row))]
+        # Several agents may have a preset of one name.
+        presets = (preset for row in agents.values() for preset in _presets_of(row))
+        known = dict.fromkeys([*agents, *presets])
         raise UsageError(f"no agent or preset {name!r}: {nearest(name, known)}")
     return having[0], name
 
@@ -100,7 +104,6 @@ def resolved(
     presets = row.load_presets()
     if preset in presets and not (env or dataset):
         # What it sets everywhere; what it needs an environment for is listed below the table.
-        presets = {preset: {**presets[preset], "only_listed": False}}
         table = {n: v for n, v in presets[preset].items() if n in origins}
     else:
         table, _ = registry.resolve_preset(row, preset, env, dataset)
@@ -119,8 +122,8 @@ def _print(
 ) -> None:  # fmt: skip
     console.print(Text(f"{row.name}: {row.summary}", style="bold"))
     console.print(Text("\n" + (inspect.getdoc(type(config)) or "") + "\n"))
-    for name, text in equations(row.module):
-        console.print(Text(f"{name}\n", style="bold").append(Text(f"{text}\n", style="not bold")))
+    for name, told in equations(row.module):
+        console.print(Text(f"{name}\n", style="bold").append(Text(f"{told}\n", style="not bold")))
     console.print(_settings(config, origins))
     presets = row.load_presets()
     if preset is not None:
@@ -135,27 +138,18 @@ def _print(
         where = "" if results_folder() else " (results/ comes with a clone of the repository)"
         console.print(Text(f"\nno runs of it are kept under results/{where}"))
         return
-    table = _table("results", "environment", "series", "seeds", "steps", "IQM [95 % interval]")
-    for line in found:
-        table.add_row(*line)
+    headings = ("results", "environment", "series", "seeds", "steps", "IQM [95 % interval]")
     console.print()
-    console.print(table)
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for place, heading in enumerate(headings):
-        table.add_column(heading, overflow="fold", no_wrap=place == 0)
-    return table
+    console.print(listing.table(headings, found))
 
 
 def _settings(config: Config, origins: dict[str, str]) -> Table:
-    table = _table("setting", "value", "origin", "what it is")
     values = config.to_mapping()
-    for name, info in fields(type(config)).items():
-        swept = " (traced)" if info.traced else ""
-        table.add_row(name, str(values[name]), origins[name], info.help + swept)
-    return table
+    rows = [
+        (name, str(values[name]), origins[name], info.help + (" (traced)" if info.traced else ""))
+        for name, info in fields(type(config)).items()
+    ]
+    return listing.table(("setting", "value", "origin", "what it is"), rows)
 
 
 def equations(module: str) -> Iterator[tuple[str, str]]:
@@ -176,14 +170,14 @@ def equations(module: str) -> Iterator[tuple[str, str]]:
         if name.startswith("rlsuite.") and not name.startswith(f"{module}."):
             spec = importlib.util.find_spec(name)
             if spec is not None and spec.origin is not None:
-                text = Path(spec.origin).read_text(encoding="utf-8")
-                trees.append((name.rpartition(".")[2], ast.parse(text)))
+                source = Path(spec.origin).read_text(encoding="utf-8")
+                trees.append((name.rpartition(".")[2], ast.parse(source)))
     for name, tree in trees:
         for node in tree.body:
-            text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
-            if isinstance(node, ast.FunctionDef) and text and node.name[0] != "_":
+            doc = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+            if isinstance(node, ast.FunctionDef) and doc and node.name[0] != "_":
                 # What it takes and returns is for who calls it.
-                told = text.partition("\nArgs:")[0].partition("\nReturns:")[0].strip()
+                told = doc.partition("\nArgs:")[0].partition("\nReturns:")[0].strip()
                 if " = " in told:
                     yield f"{name}.{node.name}", told
 
@@ -198,20 +192,38 @@ def evidence(agent: str, env: str | None) -> Iterator[tuple[str, str, str, str, 
     """Rows of the tables under results/ that an agent is in.
 
     Args:
-      agent: its name, which the label of a series begins with.
+      agent: its name; a series that scores.csv says no agent of is taken for that of the agent
+        which its label begins with.
       env: only this environment.
     """
     folder = results_folder()
     for file in sorted(folder.glob("*/summary.csv")) if folder else ():
-        with file.open(encoding="utf-8", newline="") as lines:
-            for line in csv.DictReader(lines):
-                label = line.get("series", "")
-                if _word(label.partition(" ")[0]) != _word(agent) or env not in (None, line["env"]):
-                    continue
-                low, high = (_number(line.get(name)) for name in ("low", "high"))
-                score = f"{_number(line.get('iqm_last'))} [{low}, {high}]"
-                steps = _number(line.get("steps"))
-                yield file.parent.name, line.get("env", ""), label, line["seeds"], steps, score
+        ran = _agents_of(file.with_name("scores.csv"))
+        for line in _lines(file):
+            task, label = line.get("env") or "", line.get("series") or ""
+            found = ran.get((task, label)) or {label.partition(" ")[0]}
+            if _word(agent) not in map(_word, found) or env not in (None, task):
+                continue
+            value, low, high = (_number(line.get(name)) for name in ("iqm_last", "low", "high"))
+            score = text.score(value)
+            if math.isfinite(low) and math.isfinite(high):
+                score += f" {text.interval(value, low, high)}"
+            steps = text.count(_number(line.get("steps")))
+            yield file.parent.name, task, label, line.get("seeds") or "", steps, score
+
+
+def _agents_of(scores: Path) -> dict[tuple[str, str], set[str]]:
+    """The agents whose runs are in each environment and series of a table of runs."""
+    out: dict[tuple[str, str], set[str]] = {}
+    for line in _lines(scores) if scores.is_file() else ():
+        if agent := line.get("agent"):
+            out.setdefault((line.get("env") or "", line.get("series") or ""), set()).add(agent)
+    return out
+
+
+def _lines(file: Path) -> Iterator[dict[str, str | None]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        yield from csv.DictReader(lines)
 
 
 def _word(name: str) -> str:
@@ -219,5 +231,5 @@ def _word(name: str) -> str:
     return "".join(filter(str.isalnum, name.lower()))
 
 
-def _number(text: str | None) -> str:
-    return f"{float(text):,.4g}" if text and float(text) < 1e4 else f"{float(text or 'nan'):,.0f}"
+def _number(written: str | None) -> float:
+    return float(written) if written else math.nan

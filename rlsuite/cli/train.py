@@ -123,8 +123,14 @@ def main(argv: Sequence[str]) -> int:
         Store(args.out.absolute()).check_folder()
     cells = with_data(cells)
     folder = out_folder(cells, args)
-    title = Store(folder).title() or f"{args.agent} on {cells[-1].task}"
-    return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, title)
+    made = title(Store(folder), f"{args.agent} on {cells[-1].task}")
+    return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, made)
+
+
+def title(store: Store, told: str) -> str:
+    """What the report of a folder is called that a command adds its runs to: what they alone would
+    be called where those before them are called so too, else by the folder's name."""
+    return told if not store.exists() or store.title() == told else store.folder.name
 
 
 def out_folder(cells: list[Cell], args: argparse.Namespace) -> Path:

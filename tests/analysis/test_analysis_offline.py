@@ -74,6 +74,33 @@ def test_series_stand_alone_and_sweeps_are_pooled() -> None:
     assert pooled["expected"][0] == 40.0
 
 
+def test_only_points_of_one_sweep_are_pooled() -> None:
+    """Not other labels, other settings that were not swept, nor a series that has the name."""
+    points = {
+        # series, label's sweep and what is scored
+        "a": ("ppo, alpha 1", '{"alpha": 1}', "one", 1.0),
+        "b": ("ppo, alpha 2", '{"alpha": 2}', "one", 2.0),
+        "c": ("mine, alpha 1", '{"alpha": 1}', "two", 10.0),
+        "d": ("mine, alpha 2", '{"alpha": 2}', "two", 20.0),
+        "e": ("ppo", "{}", None, 100.0),
+        "f": ("mine, alpha 3 (2)", '{"alpha": 3}', "three", 1000.0),
+        "g": ("mine, alpha 4", '{"alpha": 4}', "four", 3000.0),
+        "h": ("mine, alpha 5", '{"alpha": 5}', "four", 4000.0),
+    }
+    cells = [
+        cell(name, series=series, sweep=swept) for name, (series, swept, _, _) in points.items()
+    ]
+    lines = [row for name, (*_, score) in points.items() for row in rows(name, [score])]
+    groups = pl.Series("sweep_group", [group for _, _, group, _ in points.values()])
+    table = pl.DataFrame(cells, schema=CELL_SCHEMA).with_columns(groups)
+    found = online.table(Frames(pl.DataFrame(lines, schema=ROW_SCHEMA), table))
+    first = found.filter(pl.col("k") == 1).select("agent", "policies", "expected", "pooled")
+    assert first.rows() == [
+        ("ppo, swept", 2, 1.5, True), ("mine", 2, 15.0, True), ("ppo", 1, 100.0, False),
+        ("mine, alpha 3 (2)", 1, 1000.0, False), ("mine (2)", 2, 3500.0, True),
+    ]  # fmt: skip
+
+
 def test_the_report_shows_it_for_datasets_only(tmp_path: Path) -> None:
     page = report.write(frames(), tmp_path / "offline", "Offline").read_text(encoding="utf-8")
     assert "Choosing a policy online" in page

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from synthetic import cell, frames, rows
 
-from rlsuite.analysis import published, report
+from rlsuite.analysis import loading, published, report
 from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
+from rlsuite.cli.main import main as command_line
 
 
 def store() -> Frames:
@@ -73,3 +75,41 @@ def test_the_report_writes_it_where_something_was_published(tmp_path: Path) -> N
     assert all(shown in page for shown in ("10.00 (PPO)", "7.50 (their PPO)"))
     report.write(store(), tmp_path / "without", "Without")
     assert not (tmp_path / "without" / "published.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ("eval/return", "train/return", "10.00 (PPO, a training return)<"),
+        ("train/return", "eval/return", "10.00 (PPO, an evaluation return)<"),
+        ("eval/return", "eval/return", "10.00 (PPO)<"),
+        ("eval/return", "", "10.00 (PPO)<"),
+    ],
+)
+def test_the_summary_says_when_a_published_number_is_of_another_kind(
+    tmp_path: Path, ours: str, theirs: str, said: str
+) -> None:
+    """In the words in which the captions say it."""
+    told = Target("Pong", "PPO", 10, "a paper", metric=theirs)
+    runs = store()
+    runs = Frames(runs.rows.with_columns(metric=pl.lit(ours)), runs.cells)
+    page = report.write(runs, tmp_path, "t", [told]).read_text(encoding="utf-8")
+    assert said in page
+    kind = said.partition("PPO")[2].removesuffix(")<")
+    assert f"PPO on Pong 10{kind} (a paper)" in page
+
+
+def test_kinds_of_published_numbers_outlive_the_runs(tmp_path: Path) -> None:
+    loading.compact(tmp_path, store())
+    heads = "env,series,value,source,metric\n"
+    (tmp_path / "targets.csv").write_text(
+        f"{heads}Pong,theirs,10,x,train/return\nChess,sac,5,x,eval/return\n", encoding="utf-8"
+    )
+    tables = []
+    for folder, into in (("", "first"), ("first", "second"), ("second", "second")):
+        asked = ["report", str(tmp_path / folder), "--into", str(tmp_path / into), "--tables"]
+        assert command_line(asked) == 0
+        tables.append((tmp_path / into / "published.csv").read_text(encoding="utf-8"))
+    assert tables[0] == tables[1] == tables[2]
+    kinds = pl.read_csv(tmp_path / "second" / "published.csv")["published_metric"].to_list()
+    assert kinds == ["train/return", "eval/return"]

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -158,6 +159,29 @@ def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="cannot write the report to"):
         report.write(frames([], []), tmp_path / "file" / "report", "t")
+
+
+def test_scores_are_found_once_for_all_sections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the terminal's table and the page, whose sections all speak of them."""
+    store = comparison(seeds=3, points=4)
+    assert tables.summary(store) is tables.summary(store, "eval/return")
+    assert scores.final(store) is scores.final(store, "eval/return")
+    asked: list[tuple[str, object]] = []
+    for name in ("_points", "_final", "samples"):
+        real = getattr(scores, name)
+
+        def counted(frames: object, *rest: object, name: str = name, real: Any = real) -> object:
+            asked.append((name, rest))
+            return real(frames, *rest)
+
+        monkeypatch.setattr(scores, name, counted)
+    fresh = comparison(seeds=3, points=4)
+    tables.summary(fresh)
+    report.write(fresh, tmp_path, "t", TARGETS)
+    assert sorted(set(asked), key=str) == sorted(asked, key=str)
+    assert {name for name, _ in asked} == {"_points", "_final", "samples"}
 
 
 def test_summary_numbers() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,6 +22,7 @@ from synthetic import cell, curve, frames, rows, sweep
 
 from rlsuite.analysis import (
     curves,
+    drawings,
     figures,
     published,
     report,
@@ -29,6 +32,7 @@ from rlsuite.analysis import (
     style,
     tables,
     terminal,
+    training,
 )
 from rlsuite.analysis import sweep as sweeps
 from rlsuite.analysis.distribution import with_many_seeds
@@ -375,6 +379,88 @@ def test_a_sweep_of_two_is_a_grid_and_no_line() -> None:
     assert len(sweeps.grids(table)) == 1
 
 
+def points(*swept: dict[str, Any]) -> Frames:
+    """A sweep's points, of two seeds each; what each scores is its place."""
+    cells, lines = [], []
+    for place, values in enumerate(swept):
+        said = " ".join(f"{name}={value}" for name, value in values.items())
+        for seed in range(2):
+            run = f"{place} {seed}"
+            told = {"series": f"ppo {said}", "seed": seed, "sweep": json.dumps(values)}
+            cells.append(cell(run, **told))
+            lines += rows(run, [0.0, float(place)])
+    return frames(cells, lines)
+
+
+@pytest.mark.parametrize("default_was_run", [True, False])
+def test_settings_varied_one_at_a_time_are_a_line_each(default_was_run: bool) -> None:
+    store = points(
+        *([{"a": 2, "b": 0.5, "c": "x"}] if default_was_run else []),
+        *({"a": a, "b": 0.5, "c": "x"} for a in (1, 3)),
+        *({"a": 2, "b": b, "c": "x"} for b in (0.1, 0.9)),
+        *({"a": 2, "b": 0.5, "c": c} for c in "yz"),
+    )
+    table = scored(store)
+    assert sweeps.grids(table) == []
+    found = {line.setting: line for line in sweeps.lines(table)}
+    default = ["2", "0.5", "x"] if default_was_run else []
+    expected = {"a": [1, 3, 2], "b": [0.1, 0.9, 0.5], "c": ["y", "z", "x"]}
+    for place, (name, values) in enumerate(expected.items()):
+        drawn = values if default_was_run else values[:2]
+        assert set(found[name].values) == set(drawn)
+        assert [estimate.n for estimate in found[name].estimates] == [2] * len(drawn)
+        own = [s for s in found[name].series if f"{name}={default[place]}" in s] if default else []
+        # The default's point is the same in each.
+        assert own == (["ppo a=2 b=0.5 c=x"] if default else [])
+    assert len(found) == 3
+
+
+def test_a_setting_varied_beside_a_grid_has_a_line_and_is_not_pooled_into_it() -> None:
+    both = [{"a": a, "b": b, "c": 0} for a in (1, 2) for b in (1, 2, 3)]
+    table = scored(points(*both, {"a": 1, "b": 1, "c": 5}, {"a": 1, "b": 1, "c": 7}))
+    (grid,) = sweeps.grids(table)
+    assert ({grid.x, grid.y}, grid.pooled) == ({"a", "b"}, ())
+    assert (grid.n == 2).all()
+    (line,) = sweeps.lines(table)
+    assert (line.setting, line.values) == ("c", [0, 5, 7])
+    # Side by side, and another by itself.
+    pairs = [{"n": n, "m": 8 // n, "c": 0} for n in (2, 4)]
+    table = scored(points(*pairs, {**pairs[0], "c": 5}, {**pairs[0], "c": 7}))
+    assert sweeps.settings_of_lines(table) == ["m and n", "c"]
+    assert [line.setting for line in sweeps.lines(table, ["c"])] == ["c"]
+
+
+def test_a_whole_product_is_pooled_over_what_a_grid_does_not_show() -> None:
+    table = scored(
+        points(*({"a": a, "b": b, "c": c} for a in (1, 2) for b in (1, 2) for c in "xy"))
+    )
+    assert sweeps.lines(table) == []
+    grids = {(grid.x, grid.y): grid for grid in sweeps.grids(table)}
+    assert set(grids) == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert grids["a", "b"].pooled == ("c",)
+    assert all((grid.n == 4).all() for grid in grids.values())
+
+
+@pytest.mark.usefixtures("quick")
+def test_only_the_sweeps_that_are_drawn_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"s{i:02}" for i in range(15)]
+    default = dict.fromkeys(names, 0)
+    store = points(default, *({**default, name: v} for name in names for v in (1, 2)))
+    asked: list[str] = []
+    real = sweeps._line
+
+    def noted(family: str, env: str, varied: list[str], cells: pl.DataFrame) -> sweeps.Line:
+        asked.extend(varied)
+        return real(family, env, varied, cells)
+
+    monkeypatch.setattr(sweeps, "_line", noted)
+    page = report.write(store, tmp_path, "t").read_text(encoding="utf-8")
+    assert asked == names[:12]
+    assert "12 are drawn, 3 are left out." in page
+
+
 def test_fields_that_tie_for_the_best_are_all_the_best() -> None:
     (grid,) = sweeps.grids(scored(sweep(side=3, seeds=2)))
     grid.iqm[:] = [[1.0, 2.0, 2.0], [2.0, 0.0, np.nan], [1.0, 1.0, 1.0]]
@@ -403,6 +489,28 @@ def test_what_was_recorded_while_learning_is_drawn(drawn: tuple[Drawn, str]) -> 
     # From 1 to 0.0001: no linear axis shows that.
     assert drawn[0]["many/training_Pong"].axes[0].get_yscale() == "log"
     assert "Training returns are those of the policy as it explores" in drawn[1]
+
+
+@pytest.mark.usefixtures("quick")
+def test_metrics_that_are_not_drawn_are_not_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"loss/{i:02}" for i in range(training.MOST + 3)]
+    lines = [row for name in names for row in rows("a", [1.0, 2.0], metric=name)]
+    lines += rows("a", [np.nan], metric="loss/0") + rows("a", [1.0, 2.0])
+    asked: list[str | None] = []
+    real = curves.against_steps
+
+    def noted(store: Frames, metric: str | None = None) -> list[curves.Curve]:
+        asked.append(metric)
+        return real(store, metric)
+
+    monkeypatch.setattr(curves, "against_steps", noted)
+    page = report.write(frames([cell("a")], lines), tmp_path, "t").read_text(encoding="utf-8")
+    # One of them has no number to draw.
+    assert [name for name in asked if name] == ["loss/0", *names[: training.MOST]]
+    assert f"Recorded too and not drawn: {', '.join(names[training.MOST :])}." in page
+    assert f"CartPole-v1: {', '.join(names[: training.MOST])}." in page
 
 
 def test_metrics_of_agents_to_come_are_drawn_too() -> None:
@@ -584,29 +692,56 @@ def old_figure(folder: Path, name: str) -> None:
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
-def test_figures_of_earlier_versions_go_too(tmp_path: Path) -> None:
+def test_what_bears_no_mark_stays(tmp_path: Path) -> None:
+    """Also a figure of an earlier version: nobody knows that it is none of the user's."""
     folder = tmp_path / "figures"
     for name in ("sweep_3", "online_cost", "my_own"):
         old_figure(folder, name)
-    # Somebody's own, with a date, as matplotlib writes it by itself.
-    Figure().savefig(folder / "distribution.svg")
-    Figure().savefig(folder / "distribution.png", dpi=150)
+    before = drawn_files(tmp_path)
     report.write(frames([cell("a")], rows("a", [1.0, 2.0])), tmp_path, "t")
-    left = drawn_files(tmp_path)
-    assert not {"sweep_3.svg", "sweep_3.png", "online_cost.svg", "online_cost.png"} & left
-    assert {"my_own.svg", "my_own.png", "distribution.svg", "distribution.png"} <= left
+    assert before <= drawn_files(tmp_path)
 
 
-@pytest.mark.parametrize("own", [True, False])
+def test_a_mark_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-written figure would never be known for one of ours."""
+    old_figure(tmp_path, "final")
+    svg = tmp_path / "final.svg"
+    was = svg.read_bytes()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        drawings.mark(svg)
+    assert svg.read_bytes() == was
+    assert {path.name for path in tmp_path.iterdir()} == {"final.svg", "final.png"}
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [("", False), ("edited", True), ("of an earlier version", True), ("no page", True)],
+)
 @pytest.mark.usefixtures("quick")
-def test_a_table_without_successor_goes_if_it_is_ours(own: bool, tmp_path: Path) -> None:
+def test_a_table_without_successor_goes_if_it_is_ours(
+    change: str, stays: bool, tmp_path: Path
+) -> None:
     store = frames([cell("a"), cell("b", seed=1)], rows("a", [1.0]) + rows("b", [2.0]))
-    report.write(store, tmp_path, "t", [Target("CartPole-v1", "ppo", 1.5, "x")])
+    page = report.write(store, tmp_path, "t", [Target("CartPole-v1", "ppo", 1.5, "x")])
     path = tmp_path / "published.csv"
-    if not own:
-        path.write_text("env,series,value,source\n", encoding="utf-8")
-    report.write(store, tmp_path, "t")
-    assert path.exists() == (not own)
+    if change == "edited":
+        with path.open("a", encoding="utf-8") as file:
+            file.write("CartPole-v1,a line of mine\n")
+    elif change == "of an earlier version":
+        text = page.read_text(encoding="utf-8").partition("<!-- tables")[0]
+        page.write_text(text, encoding="utf-8")
+    elif change == "no page":
+        page.unlink()
+    for _ in range(2):
+        report.write(store, tmp_path, "t")
+        assert path.exists() == stays
 
 
 def test_redrawing_changes_nothing(tmp_path: Path) -> None:

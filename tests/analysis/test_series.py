@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 from synthetic import cell, frames, rows
 from tiny import TINY
 
-from rlsuite.analysis import loading, merging, published, scores, series, sweep, tables
+from rlsuite import registry
+from rlsuite.analysis import loading, merging, published, report, scores, series, sweep, tables
+from rlsuite.analysis.frames import Frames
 from rlsuite.analysis.targets import Target
 from rlsuite.engine import grid, labels
 from rlsuite.engine.cells import Cell
@@ -161,6 +164,23 @@ def test_more_seeds_of_a_point_stay_in_its_sweep(tmp_path: Path) -> None:
     assert json.loads(joined) == {"learning_rate": 3e-3, "entropy_coef": 0.0}
 
 
+def test_two_sweeps_around_one_default_are_two_lines(tmp_path: Path) -> None:
+    """Asked for by one grid file or one after the other, with the default itself or without."""
+    asked = [
+        request(sweep={"learning_rate": [1e-3, 1e-2]}),
+        request(sweep={"gamma": [0.9, 0.95]}),
+    ]
+    folder = run(tmp_path / "a", asked)
+    for more, values in (([], {}), ([request()], {"learning_rate": [2.5e-4], "gamma": [0.99]})):
+        table = scores.final(merging.load([run(folder, more)]))
+        assert sweep.grids(table) == []
+        found = {line.setting: line for line in sweep.lines(table)}
+        rates = [*values.get("learning_rate", []), 1e-3, 1e-2]
+        assert found["learning_rate"].values == rates
+        assert found["gamma"].values == [0.9, 0.95, *values.get("gamma", [])]
+        assert {line.family for line in found.values()} == {"ppo"}
+
+
 def test_tables_of_before_are_one_series_only_where_they_say_so(tmp_path: Path) -> None:
     kept = []
     for name, gamma, seeds in (("a", 0.99, [0, 1]), ("b", 0.5, [2, 3])):
@@ -195,6 +215,53 @@ def test_tables_of_before_are_known_by_their_ids(tmp_path: Path) -> None:
     assert found == {"ppo, learning rate 0.001": 2, "ppo, learning rate 0.01": 2}
     cells = merging.load([tmp_path / "kept", tmp_path / "run"]).cells
     assert cells["agent.hidden"].to_list() == [[8, 8]] * 4
+
+
+def test_a_run_known_again_keeps_the_version_it_was_made_by(tmp_path: Path) -> None:
+    shutil.copytree(VERSION_1, tmp_path / "run")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    merging.keep(merging.load([VERSION_1]), [], kept)
+    own = json.dumps({"rlsuite": "0.0.9", "commit": "ours"})
+    cells = pl.read_parquet(kept / "cells.parquet").select(list(loading.CELL_SCHEMA))
+    told = cells.filter(pl.col("seed") == 0).with_columns(provenance=pl.lit(own))
+    told.write_parquet(kept / "cells.parquet")
+    spec = json.loads((tmp_path / "run" / "spec.json").read_text(encoding="utf-8"))
+    spec["cells"] = [c for c in spec["cells"] if c["seed"] == 1]
+    (tmp_path / "run" / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    folders = [kept, tmp_path / "run"]
+    theirs = merging.load(folders).cells.filter(pl.col("seed") == 1)
+    assert theirs["commit"].drop_nulls().len() > 0
+    assert "ours" not in theirs["commit"].to_list()
+    found = merging.load(folders).cells.filter(pl.col("seed") == 0)
+    assert found["agent.hidden"].to_list() == [[8, 8]] * 2
+    assert found.select("rlsuite", "commit").unique().rows() == [("0.0.9", "ours")]
+    # Also where it was written down wrongly before.
+    wrong = merging.load(folders).cells.with_columns(commit=pl.lit("another"))
+    (tmp_path / "wrong").mkdir()
+    loading.compact(tmp_path / "wrong", Frames(merging.load(folders).rows, wrong))
+    again = merging.load([tmp_path / "wrong"]).cells.filter(pl.col("seed") == 0)
+    assert again["commit"].unique().to_list() == ["ours"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "parted"),
+    [
+        ([0, 1, 1, 2, 3], [[0, 1], [1, 2, 3]]),
+        ([0, 1, 0, 1, 2, 1], [[0, 1], [0, 1, 2], [1]]),
+        # Nobody knows which are together, but never two of one seed, one of which would be lost.
+        ([0, 0, 1, 1], [[0], [0, 1], [1]]),
+    ],
+)
+def test_runs_after_a_repeated_seed_are_of_the_second_settings(
+    tmp_path: Path, seeds: list[int], parted: list[list[int]]
+) -> None:
+    cells = [cell(f"{env}{i}", env=env, seed=s) for env in "ab" for i, s in enumerate(seeds)]
+    loading.compact(tmp_path, frames(cells, rows("a0", [1.0])))
+    for env in "ab":
+        here = merging.load([tmp_path]).cells.filter(pl.col("env") == env)
+        groups = here.group_by("variant", maintain_order=True).agg("seed")
+        assert groups["seed"].to_list() == parted
 
 
 def test_a_run_under_an_old_and_a_new_id_counts_once(tmp_path: Path) -> None:
@@ -235,3 +302,101 @@ def test_each_setting_has_a_typed_column(tmp_path: Path) -> None:
         assert table["env.max_steps_in_episode"].to_list() == [50, 50, None]
         assert table["agent.drift"].to_list() == ["clip", "clip", None]
     assert series.settings(kept.row(0, named=True))["hidden"] == [8, 8]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ([{"size": [1, 2]}, {"size": [1, 2.5]}], ["[1, 2]", "[1, 2.5]"]),
+        ([{"size": {"x": 1}}, {"size": {"y": [2]}}], ['{"x": 1}', '{"y": [2]}']),
+        ([{"size": 3}, {"size": [3]}], ["3", "[3]"]),
+        ([{"size": 1}, {"size": True}], ["1", "true"]),
+        ([{"size": "wide"}, {"size": 1.5}], ["wide", "1.5"]),
+        ([{"size": "wide"}, {"size": {"x": None}}], ["wide", "{}"]),
+        ([{"size": 1}, {"size": 2.5}], [1.0, 2.5]),
+        ([{"size": 1}, {"size": None}], [1, None]),
+    ],
+)
+def test_options_of_any_kind_are_kept_and_told_apart(
+    tmp_path: Path, options: list[dict[str, Any]], shown: list[Any]
+) -> None:
+    """In one folder, in two, and in the tables kept of two."""
+    made = [replace(plan([request(seeds=[0])])[0], env_options=given) for given in options]
+    folders = [tmp_path / "both", *(tmp_path / str(i) for i in range(len(made)))]
+    for folder, some in zip(folders, [made, *([c] for c in made)], strict=True):
+        store = Store(folder)
+        for c in store.prepare(some, ["x"]):
+            finish(store, c, 0.0)
+    kept = [tmp_path / "kept both", tmp_path / "kept 0", tmp_path / "kept 1"]
+    for folder, into in zip(folders, kept, strict=True):
+        into.mkdir()
+        merging.keep(merging.load([folder]), [], into)
+    for group in (folders[:1], folders[1:], kept[:1], kept[1:]):
+        cells = merging.load(group).cells
+        assert cells["env.size"].to_list() == shown
+        assert cells["series"].n_unique() == 2
+        assert tables.settings(merging.load(group)).height > 0
+
+
+def test_structures_kept_before_options_were_texts_are_read(tmp_path: Path) -> None:
+    loaded = merging.load([run(tmp_path / "run", [request(env_options={})])])
+    for name, values in (("a", [{"x": 1}, {"y": 2}]), ("b", [[1], [2, 3]])):
+        (tmp_path / name).mkdir()
+        options = pl.Series("env.size", values, strict=False)
+        if name == "a":
+            options = pl.Series("env.size", values, pl.Struct({"x": pl.Int64, "y": pl.Int64}))
+        table = loaded.cells.with_columns(options, cell=pl.lit(name) + pl.col("cell"))
+        table = table.with_columns(variant=pl.lit(name) + pl.col("seed").cast(pl.String))
+        loading.compact(tmp_path / name, Frames(loaded.rows.clear(), table))
+    cells = merging.load([tmp_path / "a", tmp_path / "b"]).cells
+    assert cells["env.size"].to_list() == ['{"x": 1}', '{"y": 2}', "[1]", "[2, 3]"]
+    assert merging.load([tmp_path / "b"]).cells["env.size"].to_list() == ["[1]", "[2, 3]"]
+    assert series.settings(cells.row(0, named=True))["env.size"] == {"x": 1}
+
+
+def test_a_run_with_options_of_two_kinds_is_known_again(tmp_path: Path) -> None:
+    """Its id was made of the options as they were given, not as a column has them."""
+    plain = plan([request(seeds=[0, 1], env_options={"max_steps_in_episode": 50})])
+    other = plan([request(seeds=[0], env_options={"max_steps_in_episode": 60})])[0]
+    other = replace(other, env_options={"max_steps_in_episode": [60]})
+    store = Store(tmp_path / "run")
+    for c in store.prepare([plain[0], other], ["x"]):
+        finish(store, c, 0.0)
+    told = cell(
+        plain[1].first_id, seed=1, total_steps=plain[1].total_steps, env=plain[1].env,
+        agent="ppo", series="ppo",
+    )  # fmt: skip
+    (tmp_path / "kept").mkdir()
+    loading.compact(tmp_path / "kept", frames([told], []))
+    cells = merging.load([tmp_path / "kept", tmp_path / "run"]).cells
+    assert cells.filter(seed=1)["variant"].to_list() == [plain[0].variant]
+
+
+def test_a_folder_of_an_agent_that_is_gone_is_still_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [request(), request(settings={"gamma": 0.5}), request(settings={"hidden": []})]
+    folder = run(tmp_path / "run", asked)
+    before = merging.load([folder]).cells
+    there = {name: row for name, row in registry.agents().items() if name != "ppo"}
+    monkeypatch.setattr(registry, "agents", lambda: there)
+    cells = merging.load([folder]).cells
+    recorded = [name for name in before.columns if name.startswith("agent.")]
+    assert cells.select("series", "budget_unit", *recorded).equals(
+        before.select("series", "budget_unit", *recorded)
+    )
+    page = report.write(merging.load([folder]), tmp_path / "page", "t").read_text(encoding="utf-8")
+    assert "ppo, gamma 0.5" in page
+    # Also beside the tables that were kept while it was there.
+    assert merging.load([folder, folder]).cells.height == 6
+
+
+def test_settings_that_are_no_longer_valid_are_still_told(tmp_path: Path) -> None:
+    (made,) = plan([request(seeds=[0])])
+    recorded = {n: v for n, v in made.config.items() if n != "gae_lambda"}
+    recorded = {**recorded, "gamma": 7.0, "long_gone": 3}
+    kept = replace(made, config=recorded)
+    table = series.columns([kept], [{}])
+    assert table["agent.gamma"].to_list() == [7.0]
+    assert table["agent.long_gone"].to_list() == [3]
+    assert table["agent.gae_lambda"].to_list() == [made.config["gae_lambda"]]

@@ -106,10 +106,14 @@ def test_the_grid_file_lies_beside_its_runs(grid: Callable[..., Path], tmp_path:
         grid(text)
     assert (folder / "grid_2.toml").read_text(encoding="utf-8") == other
     assert not (folder / "grid_3.toml").exists()
+    # Not ours, whatever is in them.
+    for name in ("grid_of_mine.toml", "grids.toml", "grid_2_notes.toml", "grid-3.toml"):
+        (folder / name).write_text("mine", encoding="utf-8")
     kept = tmp_path / "kept"
     assert command_line(["report", str(folder), "--into", str(kept), "--tables"]) == 0
     assert (kept / "grid.toml").read_text(encoding="utf-8") == GRID
     assert (kept / "grid_2.toml").read_text(encoding="utf-8") == other
+    assert {path.name for path in kept.glob("*.toml")} == {"grid.toml", "grid_2.toml"}
 
 
 def test_a_title_stays(grid: Callable[..., Path], tmp_path: Path) -> None:
@@ -129,6 +133,20 @@ def test_a_title_stays(grid: Callable[..., Path], tmp_path: Path) -> None:
     assert titled(kept) == "R &amp;amp; D"
     # A grid whose title was changed has the new one.
     assert titled(grid(GRID.replace("Two", "2"))) == "2 step sizes"
+
+
+def test_a_title_speaks_of_all_runs_of_a_folder(grid: Callable[..., Path], tmp_path: Path) -> None:
+    def train(agent: str, *options: str, out: str = "mine") -> str:
+        asked = ["train", agent, "--env", "CartPole-v1", "--total-steps", "4096", *options]
+        assert command_line([*asked, "--out", str(tmp_path / out), "--no-report"]) == 0
+        return Store(tmp_path / out).title()
+
+    assert train("ppo") == train("ppo", "--seeds", "2") == "ppo on CartPole-v1"
+    assert train("ppo", "--agent.gamma", "0.9") == "ppo on CartPole-v1"
+    assert train("mdpo") == train("mdpo", "--seeds", "2") == train("ppo", "--seeds", "3") == "mine"
+    # What a grid is called says nothing of what was added to it.
+    grid(GRID, "--no-report")
+    assert train("ppo", out="run") == "run"
 
 
 def test_tables_without_settings_say_so(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_names_stay_whole_at_eighty_columns() -> None:
     for make in listing.KINDS.values():
         asked = make()
         console = Console(width=80, record=True, file=io.StringIO())
-        console.print(listing._table(asked, asked.rows))
+        console.print(listing.table(asked.headings, asked.rows, asked.names))
         lines = console.export_text().splitlines()
         assert max(map(len, lines)) <= 80
         shown = {word for line in lines for word in line.split("  ")}
@@ -143,6 +143,43 @@ def test_show_prints_paper_equations_settings_and_evidence(capsys: Any) -> None:
     assert "lambda = alpha / mean|Q1|" in out
     assert "offline_pendulum" in out
     assert "presets: " in out
+
+
+def kept(folder: Path, scores: str, *summary: str) -> None:
+    """The two tables of a report, of which the first may be from before runs named their agent."""
+    folder.mkdir(parents=True)
+    (folder / "scores.csv").write_text(scores, encoding="utf-8")
+    heads = "env,series,seeds,iqm_last,low,high,steps"
+    text = "\n".join([heads, *summary, ""])
+    (folder / "summary.csv").write_text(text, encoding="utf-8")
+
+
+def test_evidence_is_found_by_the_agent_of_the_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A series may be called anything, also what another agent is called."""
+    runs = "agent,env,series\nsac,Hopper-v4,tuned by hand\nsac,Hopper-v4,ppo without clipping\n"
+    summary = ("Hopper-v4,tuned by hand,3,2605.11,1900.0,3202.0,200000",
+               "Hopper-v4,ppo without clipping,1,0.5,,,200000")  # fmt: skip
+    kept(tmp_path / "a", runs, *summary)
+    kept(tmp_path / "b", "env,series\n", "CartPole-v1,SAC fast,2,-152.5,-168.6,-142.4,1000")
+    monkeypatch.setattr(show, "results_folder", lambda: tmp_path)
+    assert [*show.evidence("sac", None)] == [
+        ("a", "Hopper-v4", "tuned by hand", "3", "200,000", "2,605 [1,900, 3,202]"),
+        ("a", "Hopper-v4", "ppo without clipping", "1", "200,000", "0.500"),
+        ("b", "CartPole-v1", "SAC fast", "2", "1,000", "-152.5 [-168.6, -142.4]"),
+    ]
+    assert [*show.evidence("ppo", None)] == []
+    assert [row[0] for row in show.evidence("sac", "CartPole-v1")] == ["b"]
+
+
+def test_known_names_are_told_once(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    presets = {"aaa": {}, "aab": {}}
+    monkeypatch.setattr(show, "_presets_of", lambda _: presets)
+    assert main(["show", "??????"]) == 2
+    told = capsys.readouterr().err.partition("known: ")[2].strip().split(", ")
+    assert told[:3] == ["a2pr", "aaa", "aab"]
+    assert len(told) == len(set(told))
 
 
 def test_show_names_what_was_probably_meant(capsys: Any) -> None:
