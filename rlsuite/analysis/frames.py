@@ -61,6 +61,17 @@ class Frames:
             self._made[name] = make()
         return self._made[name]
 
+    def parted(self) -> tuple[Frames, Frames]:
+        """(runs with a policy to play, those that made what others are given)."""
+        if "makes" not in self.cells.columns:
+            return self, self._of(pl.lit(False))
+        made = pl.col("makes").fill_null("") != ""
+        return self._of(~made), self._of(made)
+
+    def _of(self, which: pl.Expr) -> Frames:
+        cells = self.cells.filter(which)
+        return Frames(self.rows.join(cells.select("cell"), on="cell", how="semi"), cells)
+
     @property
     def step_name(self) -> str:
         """What steps count: environment steps, an offline agent's updates, or some of each."""

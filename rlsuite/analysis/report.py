@@ -58,8 +58,10 @@ def write(
       UsageError: the folder cannot be written, or a target is incomplete.
     """
     given = [t if isinstance(t, Target) else targets_module.parse(t) for t in targets or ()]
-    published = published_module.in_reach(frames, given)
     _make_folder(out_dir)
+    whole = frames
+    frames, made = frames.parted()
+    published = published_module.in_reach(frames, given)
     metric = scores.return_metric(frames)
     scored = scores.final(frames, metric)
     summary = tables.summary(frames, metric)
@@ -72,8 +74,9 @@ def write(
         frames, scored, out_dir / "figures", published, compared, references
     )
     sections = [report_tables.summary_section(summary, metric, compared), *drawn]
-    sections += report_tables.closing_sections(frames)
-    page = html.page(title, report_tables.subtitle(frames), sections)
+    sections += report_tables.makers_sections(made)
+    sections += report_tables.closing_sections(whole if frames.cells.is_empty() else frames)
+    page = html.page(title, report_tables.subtitle(whole), sections)
     path = out_dir / "report.html"
     files.write_utf8(path, page + marks)
     return path

@@ -57,6 +57,19 @@ def summary_section(summary: pl.DataFrame, metric: str | None, compared: pl.Data
     return Section("Summary", _summary_note(metric, tail) + html.table(header, rows))
 
 
+def makers_sections(made: Frames) -> list[Section]:
+    """Runs that made what others are given; none where there are none."""
+    if made.cells.is_empty():
+        return []
+    header = ["Environment", "Series", "Makes", "Seed", "Status", "Steps", "Time", "Measured last"]
+    rows = [
+        [Field(cell) for cell in terminal.maker_cells(row)]
+        for row in tables.makers(made).iter_rows(named=True)
+    ]
+    note = "<p>Runs whose product others were given: they play no episodes.</p>"
+    return [Section("Made for them", note + html.table(header, rows))]
+
+
 def _published(compared: pl.DataFrame, env: str, series: str) -> Field:
     found = published.beside(compared, env, series)
     shown = "; ".join(

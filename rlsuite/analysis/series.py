@@ -23,13 +23,15 @@ from rlsuite.engine import labels
 from rlsuite.engine.cells import Cell, first_id, first_label
 from rlsuite.errors import UsageError
 
-# Besides those of `frames.CELL_COLUMNS`, and `agent.NAME` and `env.NAME` for every setting.
+# Besides those of `frames.CELL_COLUMNS`, and for every setting `agent.NAME`, `env.NAME` or, of what
+# made an input, `input.ROLE.NAME`.
 COLUMNS: dict[str, Any] = {
     "variant": pl.String, "env_id": pl.String, "label": pl.String, "preset": pl.String,
     "iterations": pl.Int64, "given": pl.String, "data": pl.String, "budget_unit": pl.String,
     "rlsuite": pl.String, "commit": pl.String, "sweep_group": pl.String, "unknown_from": pl.String,
+    "makes": pl.String,
 }  # fmt: skip
-SETTING = ("agent.", "env.")
+SETTING = ("agent.", "env.", "input.")
 # Of these what a run's own provenance says, whatever other runs of its series do.
 OWN = ("rlsuite", "commit")
 # Begins the `variant` of runs whose settings were not kept.
@@ -53,7 +55,7 @@ def columns(cells: Sequence[Cell], provenance: Sequence[Mapping[str, Any]]) -> p
             c.variant, c.env, c.label, c.preset, c.iterations, json.dumps(c.given),
             None if c.data is None else json.dumps(c.data.identity),
             _budget_unit(c, classes[c.agent], told), told.get("rlsuite"), told.get("commit"),
-            None, None,
+            None, None, c.makes,
         )
         for c, told in zip(cells, provenance, strict=True)
     ]  # fmt: skip
@@ -64,7 +66,8 @@ def columns(cells: Sequence[Cell], provenance: Sequence[Mapping[str, Any]]) -> p
             kinds.setdefault(name, set()).add(_kind(info))
     found = [
         *_typed("agent.", [_whole(c, classes[c.agent]) for c in cells], kinds),
-        *_typed("env.", [c.env_options for c in cells], {}),
+        *_typed("env.", [{**c.env_options, **c.env_params} for c in cells], {}),
+        *_typed("input.", [c.given_with for c in cells], {}),
     ]
     return table.hstack(found)
 
@@ -171,10 +174,10 @@ def alike(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
 
 
 def settings(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in a row of cells, the agent's by name, the environment's options as
-    `env.NAME`."""
+    """The settings in a row of cells: the agent's by name, the environment's as `env.NAME`, of what
+    made an input as `ROLE.NAME`."""
     found = {n: v for n, v in row.items() if n.startswith(SETTING) and v is not None}
-    return {n.removeprefix("agent."): _read(v) for n, v in found.items()}
+    return {n.removeprefix("agent.").removeprefix("input."): _read(v) for n, v in found.items()}
 
 
 def _read(value: Any) -> Any:

@@ -172,6 +172,30 @@ def losses(frames: Frames) -> pl.DataFrame:
     return joined.select("env", "series", "seed", "status", "last_step", "total_steps", "error")
 
 
+def makers(made: Frames) -> pl.DataFrame:
+    """Runs that made what others are given: how far they came and what they measured last.
+
+    Args:
+      made: from `Frames.parted`.
+
+    Returns:
+      env, series, makes, seed, status, steps (taken; fewer than asked for where a fit was over),
+      seconds, last (metric and value, as text).
+    """
+    last = made.rows.sort("step").group_by("cell", "metric", maintain_order=True).last()
+    told = last.sort("metric").group_by("cell", maintain_order=True).agg(
+        pl.col("step").max().alias("steps"),
+        pl.format("{} {}", "metric", pl.col("value").round_sig_figs(3)).str.join(", ")
+        .alias("last"),
+    )  # fmt: skip
+    joined = made.cells.join(told, on="cell", how="left", maintain_order="left")
+    if "makes" not in joined.columns:
+        joined = joined.with_columns(makes=pl.lit("", pl.String))
+    return joined.select(
+        "env", "series", "makes", "seed", "status", "steps", "seconds", "last", "error"
+    )
+
+
 _SETTINGS = dict.fromkeys(("agent", "setting", "value", "origin", "shared"), pl.String) | {
     "shared": pl.Boolean, "series": pl.List(pl.String)
 }  # fmt: skip

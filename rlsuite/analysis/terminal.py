@@ -51,3 +51,34 @@ def summary_cells(row: dict) -> list[str]:
         text.count(row["steps_per_second"]),
         text.duration(row["seconds"]),
     ]
+
+
+MAKERS = ("env", "series", "makes", "seed", "status", "steps", "time", "last")
+
+
+def makers_table(table: pl.DataFrame) -> Table:
+    """Runs that made what others are given, for rich.
+
+    Args:
+      table: from `tables.makers`.
+    """
+    out = Table(title="made for them", title_justify="left", header_style="bold")
+    for name in MAKERS:
+        out.add_column(name, justify="right" if name in ("seed", "steps", "time") else "left")
+    for row in table.iter_rows(named=True):
+        out.add_row(*maker_cells(row))
+    return out
+
+
+def maker_cells(row: dict) -> list[str]:
+    """One row of `tables.makers` as text, in the order of the columns above."""
+    return [
+        row["env"],
+        row["series"],
+        row["makes"],
+        str(row["seed"]),
+        row["status"],
+        text.count(row["steps"]),
+        text.duration(row["seconds"]),
+        row["last"] or row["error"] or text.NOTHING,
+    ]

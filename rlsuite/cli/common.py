@@ -169,13 +169,17 @@ def show(
     """The table of some folders' runs, and their report in the folder `into`, where `tables` are
     kept too if wanted."""
     from rlsuite.analysis import loading, merging, terminal
-    from rlsuite.analysis.tables import summary
+    from rlsuite.analysis.tables import makers, summary
     from rlsuite.engine.store import Store
 
     loaded = merging.load(folders)
     if len(folders) == 1 and Store(folders[0]).exists():
         loading.compact(folders[0], loaded)
-    console.print(terminal.summary_table(summary(loaded)))
+    runs, made = loaded.parted()
+    if not runs.cells.is_empty():
+        console.print(terminal.summary_table(summary(runs)))
+    if not made.cells.is_empty():
+        console.print(terminal.makers_table(makers(made)))
     if into is not None:
         from rlsuite.analysis import origin, report, targets
 

@@ -185,8 +185,13 @@ class Cell:
     def told(self) -> dict[str, Any]:
         """All that a report says a run was made with, in plain names: the agent's settings as they
         are called, `env.NAME` of the environment, `ROLE.NAME` of what made its inputs."""
-        out = {**self.config, **{f"env.{n}": v for n, v in self.env_options.items()}}
-        out |= {f"env.{n}": v for n, v in self.env_params.items()}
+        env = {**self.env_options, **self.env_params}
+        return {**self.config, **{f"env.{n}": v for n, v in env.items()}, **self.given_with}
+
+    @property
+    def given_with(self) -> dict[str, Any]:
+        """What made its inputs, and how, as `ROLE.NAME`."""
+        out: dict[str, Any] = {}
         for role, made in self.inputs.items():
             if made.path:
                 out[f"{role}.file"] = f"{Path(made.path).name} ({made.content[:8]})"
