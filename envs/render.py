@@ -1,11 +1,11 @@
-"""An episode as an animated GIF."""
+"""Episodes as a film: an animated GIF, or an MP4."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +18,8 @@ from rlsuite.engine import files
 from rlsuite.envs import gym_rows
 from rlsuite.envs.drawing import LONGER_SIDE, drawer, gymnasium_renderer, picture
 from rlsuite.envs.gym_adapter import GymEnv
-from rlsuite.errors import UsageError
 from rlsuite.evaluate import DEFAULT_STEP_LIMIT
-from rlsuite.types import Agent, Environment, Mode, PolicyParams
+from rlsuite.types import Agent, Environment, EnvParams, Mode, PolicyParams
 
 
 @runtime_checkable
@@ -47,9 +46,9 @@ class Stage(Protocol):
 class PureStage:
     """An environment of pure functions, drawn from its state."""
 
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, env: Environment, params: EnvParams = None) -> None:
         self._draw = drawer(env)
-        self._params = env.default_params
+        self._params = env.default_params if params is None else params
         self._reset, self._step = jax.jit(env.reset), jax.jit(env.step)
 
     def reset(self, key: PRNGKeyArray) -> np.ndarray:
@@ -96,6 +95,81 @@ class GymStage:
         gym_rows.close(self._env)
 
 
+class Film(Protocol):
+    """A film that is being written."""
+
+    def add(self, frame: np.ndarray) -> None:
+        """The next picture, uint8[h, w, 3]."""
+        ...
+
+    def finish(self) -> None:
+        """The last was added."""
+        ...
+
+
+class GifFilm:
+    """An animated GIF, written when it is complete."""
+
+    def __init__(self, path: Path, fps: int) -> None:
+        self._path = path
+        # A GIF counts in hundredths of a second, and players distrust less than two.
+        self._duration = 10 * max(2, round(100 / fps))
+        self._frames: list[Image.Image] = []
+
+    def add(self, frame: np.ndarray) -> None:
+        """See `Film`."""
+        # A palette now: a byte a pixel while the episode lasts.
+        image = _shrink(frame).quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        self._frames.append(image)
+
+    def finish(self) -> None:
+        """See `Film`."""
+        more = {"append_images": self._frames[1:], "duration": self._duration, "loop": 0}
+        self._frames[0].save(self._path, format="GIF", save_all=True, **more)
+
+
+class Mp4Film:
+    """An MP4 in H.264, as browsers and slides play it; picture by picture, none is kept."""
+
+    def __init__(self, path: Path, fps: int) -> None:
+        import av
+
+        # The file has a temporary name, which says nothing of its format.
+        self._file = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
+        self._stream = self._file.add_stream("libx264", rate=fps, options={"crf": "20"})
+        self._stream.width = 0
+
+    def add(self, frame: np.ndarray) -> None:
+        """See `Film`."""
+        import av
+
+        image = np.asarray(_shrink(frame))
+        # H.264 halves the colours' resolution: sides are even.
+        odd = [(0, side % 2) for side in image.shape[:2]]
+        image = np.pad(image, [*odd, (0, 0)], "edge")
+        if not self._stream.width:
+            self._stream.height, self._stream.width = image.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        self._file.mux(self._stream.encode(picture))
+
+    def finish(self) -> None:
+        """See `Film`."""
+        self._file.mux(self._stream.encode())
+        self._file.close()
+
+
+FILMS: dict[str, Callable[[Path, int], Film]] = {".gif": GifFilm, ".mp4": Mp4Film}
+
+
+class Drawn(NamedTuple):
+    """What a film shows: of each episode return and length, and how many frames in all."""
+
+    returns: list[float]
+    lengths: list[int]
+    frames: int
+
+
 def record(
     agent: Agent,
     policy: PolicyParams,
@@ -103,96 +177,91 @@ def record(
     key: PRNGKeyArray,
     path: str | Path,
     *,
+    episodes: int = 1,
+    params: EnvParams = None,
     seconds: float = 30.0,
     fps: int = 25,
     mode: Mode | None = None,
-) -> dict[str, float]:
-    """Play one episode and draw every step of it.
+) -> Drawn:
+    """Play episodes and draw every step of them, one after the other in one film.
 
     Args:
       agent: whose `act` is used.
       policy: from `agent.policy(state)`.
       env_id: the environment; the agent's own (with its options) if it is of that id.
       key: of a stream of its own.
-      path: of the GIF.
-      seconds: the longest film; a longer episode is played to its end, its rest not drawn.
-      fps: steps shown in a second, rounded to what a GIF can say (hundredths of a second a frame).
+      path: of the film, .gif or .mp4.
+      episodes: how many; the first is the same however many follow.
+      params: of the environment; by default its own.
+      seconds: of film for each episode; a longer one is played to its end, its rest not drawn.
+      fps: steps shown in a second; in a GIF rounded to hundredths of a second a frame.
       mode: greedy or sample; default: how the agent's own paper evaluates.
-
-    Returns:
-      return and length of the episode, and the number of frames.
 
     Raises:
       UsageError: the environment cannot be drawn, or the path not written.
     """
     env = agent.env if agent.env.id == env_id else registry.make_env(env_id)
-    stage = GymStage(env) if isinstance(env, GymEnv) else PureStage(env)
-    target = _writable(Path(path))
-    frames: list[Image.Image] = []
-
-    def show() -> None:
-        if len(frames) < max(1, seconds * fps):
-            frames.append(_shrink(stage.picture()))
-
-    chosen: Mode = mode or agent.evaluation_mode
+    target = Path(path)
+    files.check_video(target)
+    stage = GymStage(env) if isinstance(env, GymEnv) else PureStage(env, params)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.remove_strays(target.parent, of=target.name)
     limit = env.time_limit or DEFAULT_STEP_LIMIT
-    try:
-        total, length = _play(stage, agent, policy, key, chosen, limit, show)
-    finally:
-        stage.close()
-    # A GIF counts in hundredths of a second, and players distrust less than two.
-    duration = 10 * max(2, round(100 / fps))
-    more = {"append_images": frames[1:], "duration": duration, "loop": 0}
-    with files.aside(target) as place:
-        frames[0].save(place, format="GIF", save_all=True, **more)
-    return {"return": total, "length": length, "frames": len(frames)}
+    play = _player(stage, agent, policy, mode or agent.evaluation_mode, limit)
+    drawn = Drawn([], [], 0)
+    with contextlib.closing(stage), files.aside(target) as place:
+        film = FILMS[target.suffix.lower()](place, fps)
+        for episode in range(episodes):
+            shown = _AtMost(film, max(1, round(seconds * fps)))
+            own = jax.random.fold_in(key, episode) if episode else key
+            total, length = play(own, lambda shown=shown: shown.add(stage))
+            drawn = Drawn(
+                [*drawn.returns, total], [*drawn.lengths, length], drawn.frames + shown.count
+            )
+        film.finish()
+    return drawn
 
 
-def _play(
-    stage: Stage,
-    agent: Agent,
-    policy: PolicyParams,
-    key: PRNGKeyArray,
-    mode: Mode,
-    limit: int,
-    show: Callable[[], None],
-) -> tuple[float, int]:
+class _AtMost:
+    """The first frames of an episode."""
+
+    def __init__(self, film: Film, most: int) -> None:
+        self._film, self._most, self.count = film, most, 0
+
+    def add(self, stage: Stage) -> None:
+        if self.count < self._most:
+            self._film.add(stage.picture())
+            self.count += 1
+
+
+def _player(
+    stage: Stage, agent: Agent, policy: PolicyParams, mode: Mode, limit: int
+) -> Callable[[PRNGKeyArray, Callable[[], None]], tuple[float, int]]:
+    """What plays an episode: (its key, called after every step) -> (return, length)."""
     act = jax.jit(agent.act, static_argnames="mode")
-    reset_key, loop_key = jax.random.split(key)
-    obs, carry, total = stage.reset(reset_key), agent.carry((1,)), 0.0
-    show()
-    for t in range(limit):
-        act_key, env_key = jax.random.split(jax.random.fold_in(loop_key, t))
-        first = jnp.full(1, t == 0)
-        action, carry = act(policy, carry, jnp.asarray(obs)[None], first, act_key, mode=mode)
-        obs, reward, over = stage.step(env_key, action[0])
-        total += reward
+
+    def play(key: PRNGKeyArray, show: Callable[[], None]) -> tuple[float, int]:
+        reset_key, loop_key = jax.random.split(key)
+        obs, carry, total = stage.reset(reset_key), agent.carry((1,)), 0.0
         show()
-        if over:
-            return total, t + 1
-    return total, limit
+        for t in range(limit):
+            act_key, env_key = jax.random.split(jax.random.fold_in(loop_key, t))
+            first = jnp.full(1, t == 0)
+            action, carry = act(policy, carry, jnp.asarray(obs)[None], first, act_key, mode=mode)
+            obs, reward, over = stage.step(env_key, action[0])
+            total += reward
+            show()
+            if over:
+                return total, t + 1
+        return total, limit
+
+    return play
 
 
 def _shrink(frame: np.ndarray) -> Image.Image:
     image = Image.fromarray(frame)
     factor = LONGER_SIDE / max(image.size)
-    if factor < 1:
-        size = (round(image.width * factor), round(image.height * factor))
-        image = image.resize(size, Image.Resampling.BILINEAR)
-    # A palette now: a byte a pixel while the episode lasts.
-    return image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-
-
-def _writable(path: Path) -> Path:
-    if path.suffix.lower() != ".gif":
-        raise UsageError(f"a video is written as GIF: call it {path.with_suffix('.gif').name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise UsageError(f"cannot write {path}: {e.strerror}") from None
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder")
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"cannot write {path}: permission denied")
-    files.remove_strays(path.parent, of=path.name)
-    return path
+    if factor >= 1:
+        return image
+    size = (round(image.width * factor), round(image.height * factor))
+    return image.resize(size, Image.Resampling.BILINEAR)

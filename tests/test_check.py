@@ -18,6 +18,7 @@ from rlsuite import box, keys, registry, vector
 from rlsuite.check import CONTRACT, check_spaces
 from rlsuite.cli import evaluate as evaluate_command
 from rlsuite.engine.program import context
+from rlsuite.envs.render import Drawn
 from rlsuite.errors import UsageError
 from rlsuite.evaluate import Evaluation, evaluate
 from rlsuite.types import Agent, Environment, TimeStep
@@ -345,9 +346,9 @@ def test_the_film_shows_the_policy_of_the_numbers(
     rlsuite.save(path, made, policy)
     modes: list[Any] = []
 
-    def film(*_: Any, mode: Any) -> dict[str, float]:
+    def film(*_: Any, mode: Any, **more: Any) -> Drawn:
         modes.append(mode)
-        return {"return": 0.0}
+        return Drawn([0.0], [1], 2)
 
     def numbers(*_: Any, mode: Any, **more: Any) -> Any:
         modes.append(mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import itertools
 import json
 import os
@@ -33,6 +34,26 @@ def check_folder(folder: Path, option: str) -> None:
         raise UsageError(f"cannot write to {option} {folder}: {there} is a file, not a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write to {option} {folder}: permission denied")
+
+
+def check_video(path: Path) -> None:
+    """Refuse a film that could not be written, before anything is played for it.
+
+    Raises:
+      UsageError: another format than .gif and .mp4, the package that writes MP4 is missing, or
+        the place cannot be written to.
+    """
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder")
+    kind, gif = path.suffix.lower(), f"{path.stem}.gif"
+    if kind not in (".gif", ".mp4"):
+        raise UsageError(f"a film is a GIF or an MP4: call {path} {gif} or {path.stem}.mp4")
+    if kind == ".mp4" and importlib.util.find_spec("av") is None:
+        raise UsageError(
+            f"{path} needs the package av, which is missing: install rlsuite[video], "
+            f"or call it {gif}"
+        )
+    check_folder(path.parent, "the film's folder")
 
 
 @contextlib.contextmanager

@@ -142,11 +142,11 @@ def _distinct(cells: Iterable[Cell]) -> list[Cell]:
     for cell in cells:
         add(cell)
     check_names((cell.data, cell.env) for cell in first.values())
-    return _named([*first.values()])
+    return named([*first.values()])
 
 
-def _named(cells: Sequence[Cell]) -> list[Cell]:
-    """Cells called what tells the series of this request apart."""
+def named(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells called what tells the series of a request, or of a folder, apart."""
     variants = {
         cell.variant: labels.Variant(
             task=cell.task, key=cell.variant, agent=cell.agent, preset=cell.preset,

@@ -119,6 +119,26 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["evaluate", "{dir}/file"], ["file is no checkpoint of rlsuite"]
     ),
     "evaluate a folder": (["evaluate", "{dir}/foreign"], ["foreign is a folder"]),
+    "evaluate a run folder": (["evaluate", "{dir}/broken"], ["broken is a run folder", "--best"]),
+    "the best of nothing": (
+        ["evaluate", "{dir}/broken", "--best"], ["no finished run", "rlsuite work"]
+    ),
+    "the best of no run folder": (
+        ["evaluate", "{dir}/foreign", "--best"], ["--best", "foreign is no run folder"]
+    ),
+    "the best of a file": (["evaluate", "{dir}/file", "--best"], ["file is no folder"]),
+    "a film of no kind": (
+        ["evaluate", "{dir}/file", "--video", "a.webm"], ["a.webm", "a.gif or a.mp4"]
+    ),
+    "a film in a file": (
+        ["evaluate", "{dir}/file", "--video", "{dir}/file/a.gif"], ["cannot write", "a file"]
+    ),
+    "episodes of no film": (
+        ["evaluate", "{dir}/file", "--video-episodes", "2"], ["--video FILE.gif"]
+    ),
+    "a film of no episode": (
+        ["evaluate", "{dir}/file", "--video", "a.gif", "--video-episodes", "0"], ["at least 1"]
+    ),
     "list": (["list", "agent"], ["'agent'", "'agents'"]),
     "discrete actions": (
         ["train", "td3", "--env", "CartPole-v1", "--total-steps", "100000"],

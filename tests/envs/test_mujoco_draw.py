@@ -79,7 +79,7 @@ def test_the_command_line_films_an_episode(tmp_path: Path) -> None:
         pytest.skip(why)
     run, film = tmp_path / "run", tmp_path / "film.gif"
     train = f"train ppo --env mujoco:Hopper-v5 --seeds 1 --total-steps 1024 --out {run}"
-    show = f"evaluate {run} --episodes 1 --video {film}"
+    show = f"evaluate {run} --best --episodes 1 --video {film}"
     for command in (train, show):
         code = "import sys; from rlsuite.cli.main import main; sys.exit(main(sys.argv[1:]))"
         subprocess.run([sys.executable, "-c", code, *command.split()], check=True)
