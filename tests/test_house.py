@@ -222,7 +222,7 @@ def bare_texts(tree: ast.Module) -> Iterator[str]:
             for word in [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
             if isinstance(word, ast.Constant) and re.fullmatch("[rwxabt+]{1,3}", str(word.value))
         ]
-        opens = method in ("open", "fdopen") and name not in ("os.open", "Image.open")
+        opens = method in ("open", "fdopen") and name not in ("os.open", "Image.open", "av.open")
         # These are of bytes, unless they are told otherwise.
         opens = opens or (method in ("TemporaryFile", "NamedTemporaryFile") and bool(modes))
         text = opens and not any("b" in str(mode) for mode in modes)
