@@ -8,7 +8,7 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,11 +18,12 @@ from system_tools import assert_same, finish, kill_and_rerun, results
 from tiny import same_bits
 
 import rlsuite
+from rlsuite.analysis import tables
 from rlsuite.cli.main import main
 from rlsuite.engine import artefacts, execute, files, grid, stages, worker
 from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.inputs import Inputs, Unfit
-from rlsuite.engine.program import Program
+from rlsuite.engine.program import Program, vars_of, with_params
 from rlsuite.engine.runner import Runner, Stopped
 from rlsuite.engine.spec import Request, Source, plan
 from rlsuite.engine.store import Store
@@ -283,6 +284,53 @@ def test_the_library_ends_a_fit_that_is_over_too(cache: Path) -> None:
     assert rlsuite.train(student, seeds=2, total_steps=40, inputs=given).status == ["done"] * 2
     with pytest.raises(UsageError, match="takes no input 'rul': did you mean 'rule'"):
         rlsuite.train(student, seeds=1, total_steps=40, inputs={"rul": result.policies[0]})
+
+
+class Pair(NamedTuple):
+    gravity: Any = 9.8
+    level: Any = 3
+
+
+@pytest.mark.parametrize("kind", ["tuple", "mapping", "gymnax"])
+def test_parameters_keep_their_type_and_the_others_their_value(kind: str) -> None:
+    known: Any = {"tuple": Pair(), "mapping": {"gravity": 9.8, "level": 3},
+                  "gymnax": rlsuite.make_env(ENV).default_params}[kind]  # fmt: skip
+    new = with_params(known, {"gravity": 5})
+    before, after = (p if kind == "mapping" else vars_of(p) for p in (known, new))
+    assert float(after["gravity"]) == 5.0
+    assert after["gravity"].dtype == np.float32
+    assert {n: v for n, v in after.items() if n != "gravity"} == {
+        n: v for n, v in before.items() if n != "gravity"
+    }
+
+
+def test_parameters_reach_training_and_evaluation(cache: Path, tmp_path: Path) -> None:
+    # With a clock ten times as fast the pole falls in fewer steps.
+    cells = plan([request(env_params=params) for params in ({}, {"tau": 0.2})])
+    inputs, students = made(cells, tmp_path), split(cells)[1]
+    assert students[0].group == students[1].group
+    slow, fast = (run([c], tmp_path, inputs)[0]["rows/eval/length/value"][-1] for c in students)
+    assert fast < slow
+    agent = rlsuite.make("ppo", ENV)
+    params = rlsuite.context(agent, iterations=1, env_params={"tau": 0.2}).env_params
+    assert float(params.tau) == pytest.approx(0.2)
+
+
+def test_a_report_tells_makers_from_those_they_make_for(cache: Path, tmp_path: Path) -> None:
+    cells = plan([request(2, Source(settings={"target": t})) for t in (0.5, 2.0)])
+    inputs, (_, students) = made(cells, tmp_path), split(cells)
+    Store(tmp_path).prepare(cells, [])
+    run(students[:2], tmp_path, inputs, width=2)
+    loaded = rlsuite.load_results(tmp_path)
+    runs, makers = loaded.parted()
+    assert sorted(makers.cells["agent"].unique()) == ["toy-rule"]
+    assert runs.cells["input.rule.target"].to_list() == [0.5, 0.5, 2.0, 2.0]
+    table = tables.makers(makers)
+    assert table["steps"].to_list() == [240, 240]
+    assert all("loss/rule " in text for text in table["last"])
+    assert sorted(runs.cells["series"].unique()) == [
+        "toy-student, rule.target 0.5", "toy-student, rule.target 2"
+    ]  # fmt: skip
 
 
 # --- what is kept -------------------------------------------------------------------------------
