@@ -76,6 +76,11 @@ def checked_env(
 def checked_config(
     row: registry.AgentRow, env_row: registry.EnvRow, settings: Mapping[str, Any]
 ) -> Config:
+    """Settings that an agent and an environment allow.
+
+    Raises:
+      UsageError: a setting is unknown, of another type or out of bounds, or not for this one.
+    """
     config = row.load_config().from_mapping(settings)
     check = getattr(config, "check_env", None)
     if check is not None:

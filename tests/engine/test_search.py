@@ -29,7 +29,7 @@ from rlsuite.errors import UsageError
 @pytest.fixture(scope="module", autouse=True)
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The tests' agents, installed here and for processes started with these variables."""
-    with installed(tmp_path_factory.mktemp("site"), "toy_stages.registry:ROWS") as env:
+    with installed(tmp_path_factory.mktemp("site"), "toy_stages.toy_rows:ROWS") as env:
         yield {k: v for k, v in env.items() if k not in ("XLA_FLAGS", "PJRT_NPROC")}
 
 
@@ -37,7 +37,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def in_this_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Worker processes find the tests' agents too, and a cache of their own."""
     patch = pytest.MonkeyPatch()
-    with installed(tmp_path_factory.mktemp("again"), "toy_stages.registry:ROWS") as env:
+    with installed(tmp_path_factory.mktemp("again"), "toy_stages.toy_rows:ROWS") as env:
         patch.setenv("PYTHONPATH", env["PYTHONPATH"])
         patch.setenv("RLSUITE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

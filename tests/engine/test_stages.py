@@ -36,7 +36,7 @@ SHORT = Cadence(evaluations=1, episodes=1, logs=2)
 @pytest.fixture(scope="module", autouse=True)
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The tests' agents, installed here and for processes started with these variables."""
-    with installed(tmp_path_factory.mktemp("site"), "toy_stages.registry:ROWS") as env:
+    with installed(tmp_path_factory.mktemp("site"), "toy_stages.toy_rows:ROWS") as env:
         yield env
 
 

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, PRNGKeyArray
+from toy_stages.toy_settings import RuleConfig, StudentConfig
 
 from rlsuite import metrics
 from rlsuite.keys import Purpose, stream
 from rlsuite.types import Agent, Context, Counters, Environment
-from toy_stages.config import RuleConfig, StudentConfig
 
 
 class Rule(struct.PyTreeNode):

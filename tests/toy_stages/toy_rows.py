@@ -5,11 +5,11 @@ from rlsuite.registry import AgentRow, Input
 ROWS = [
     AgentRow(
         name="toy-rule", module="toy_stages", summary="a step size found by descent, for tests",
-        config="config:RuleConfig", make="agents:make_rule", makes="toy-rule", budget=240,
+        config="toy_settings:RuleConfig", make="toy_agents:make_rule", makes="toy-rule", budget=240,
     ),
     AgentRow(
         name="toy-student", module="toy_stages", summary="learns with a rule's step, for tests",
-        config="config:StudentConfig", make="agents:make_student",
+        config="toy_settings:StudentConfig", make="toy_agents:make_student",
         inputs=(Input("rule", "toy-rule", "toy-rule"),),
     ),
 ]  # fmt: skip
