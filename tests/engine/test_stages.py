@@ -20,10 +20,11 @@ from tiny import same_bits
 import rlsuite
 from rlsuite.analysis import tables
 from rlsuite.cli.main import main
-from rlsuite.engine import artefacts, execute, files, grid, stages, worker
+from rlsuite.engine import artefacts, execute, files, grid, memory, stages, worker
 from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.inputs import Inputs, Unfit
 from rlsuite.engine.program import Program, vars_of, with_params
+from rlsuite.engine.progress import Tally
 from rlsuite.engine.runner import Runner, Stopped
 from rlsuite.engine.spec import Request, Source, plan
 from rlsuite.engine.store import Store
@@ -534,3 +535,41 @@ def test_killed_runs_and_makers_end_as_undisturbed_ones(
 @pytest.mark.slow
 def test_twenty_kills(tmp_path: Path, toys: dict[str, str]) -> None:
     survive(tmp_path, toys, 20, random.Random(1))
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def test_what_an_agent_takes_besides_and_what_it_is_given_count(
+    cache: Path, tmp_path: Path
+) -> None:
+    cells = plan([request()])
+    inputs, (_, [student]) = made(cells, tmp_path), split(cells)
+    program = Program.for_cell(student, 3)
+    given = inputs.of(student, program.agent)
+    plain = memory.estimate(program, student, given).total
+    program.agent = dataclasses.replace(program.agent, scratch=1 << 20)
+    assert memory.estimate(program, student, given).total == plain + 3 * (1 << 20)
+    program.agent = dataclasses.replace(program.agent, scratch=0)
+    # Of the rule once for all that run together, of the student's numbers more for each of them.
+    rules = [given.inputs["rule"].replace(numbers=np.zeros(n, np.float32)) for n in (3, 1003)]
+    needs = [
+        memory.estimate(program, student, given._replace(inputs={"rule": rule})).total
+        for rule in rules
+    ]
+    state_and_batch = 3 * (2 + 3) * 4000
+    assert needs[0] == plain
+    assert needs[1] == plain + 4000 + state_and_batch
+
+
+def test_the_estimate_is_held_against_the_compiled_program(
+    cache: Path, tmp_path: Path, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "check_memory", lambda *_: 1)
+    work([plan([request()])[0]], tmp_path / "run")
+    first, second = (event["bytes"] for event in events if event["event"] == "estimate")
+    assert first == 1
+    assert second > memory.PROCESS_BYTES
+    tally = Tally({}, set())
+    told = [tally.take(0, {"event": "estimate", "bytes": b << 30}) for b in (4, 4, 6, 5)]
+    assert [line is None for line in told] == [False, True, False, True]

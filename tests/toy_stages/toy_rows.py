@@ -12,4 +12,9 @@ ROWS = [
         config="toy_settings:StudentConfig", make="toy_agents:make_student",
         inputs=(Input("rule", "toy-rule", "toy-rule"),),
     ),
+    AgentRow(
+        name="toy-population", module="toy_stages", summary="rules side by side, for tests",
+        config="toy_settings:PopulationConfig", make="toy_agents:make_population",
+        makes="toy-rule", budget=240,
+    ),
 ]  # fmt: skip
