@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tiny import same_bits
 
 import rlsuite
 from rlsuite.analysis import tables
+from rlsuite.cli.grid import missing
 from rlsuite.cli.main import main
 from rlsuite.engine import artefacts, execute, files, grid, memory, stages, worker
 from rlsuite.engine.cells import Cadence, Cell
@@ -285,6 +287,33 @@ def test_the_library_ends_a_fit_that_is_over_too(cache: Path) -> None:
     assert rlsuite.train(student, seeds=2, total_steps=40, inputs=given).status == ["done"] * 2
     with pytest.raises(UsageError, match="takes no input 'rul': did you mean 'rule'"):
         rlsuite.train(student, seeds=1, total_steps=40, inputs={"rul": result.policies[0]})
+
+
+def test_where_values_come_from_is_told_of_inputs_and_parameters_too() -> None:
+    rule = Source(settings={"target": 2.0}, seed="own")
+    asked = request(rule=rule, env_params={"gravity": 5.0}, sweep={"rule.width": [2, 3]})
+    asked = dataclasses.replace(asked, flags=["env.gravity", "total_steps"])
+    student = split(plan([asked]))[1][0]
+    assert student.given == {
+        "total_steps": "flag", "env.gravity": "flag", "rule.target": "file", "rule.seed": "file",
+        "rule.width": "file",
+    }  # fmt: skip
+    assert student.told["rule.target"] == 2.0
+
+
+def test_cells_without_any_of_it_are_written_as_they_were() -> None:
+    [cell] = plan([Request("ppo", [ENV], [0], total_steps=100_000)])
+    assert not {"inputs", "env_params", "makes"} & cell.to_mapping().keys()
+
+
+def test_what_only_finished_runs_were_given_is_not_made(cache: Path, tmp_path: Path) -> None:
+    cells = plan([request(), request(rule=Source(seed=1))])
+    inputs, (makers, students) = made(cells, tmp_path / "a"), split(cells)
+    run(students[:1], tmp_path / "a", inputs)
+    other = tmp_path / "b"
+    Store(other).prepare(students[:1], [])
+    shutil.copy(Store(tmp_path / "a").path(students[0].id, "done"), other / "cells")
+    assert missing(cells, [other]) == [makers[1], students[1]]
 
 
 class Pair(NamedTuple):
