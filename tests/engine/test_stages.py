@@ -301,6 +301,15 @@ def test_where_values_come_from_is_told_of_inputs_and_parameters_too() -> None:
     assert student.told["rule.target"] == 2.0
 
 
+def test_an_input_is_made_where_it_is_used_unless_told_otherwise() -> None:
+    asked = [request(env_params={"gravity": 5.0}),
+             request(rule=Source(env="MountainCar-v0"), env_params={"gravity": 5.0})]  # fmt: skip
+    makers, _ = split(plan(asked))
+    assert [(maker.env, maker.env_params) for maker in makers] == [
+        (ENV, {"gravity": 5.0}), ("MountainCar-v0", {})
+    ]  # fmt: skip
+
+
 def test_cells_without_any_of_it_are_written_as_they_were() -> None:
     [cell] = plan([Request("ppo", [ENV], [0], total_steps=100_000)])
     assert not {"inputs", "env_params", "makes"} & cell.to_mapping().keys()
