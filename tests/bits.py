@@ -3,10 +3,10 @@
     python tests/bits.py --out before.json        # on the code as it was
     python tests/bits.py --compare before.json    # on the code as it is; names what differs
 
-Every agent, every preset's kind of run and every setting that takes another path through the code
-is run for a few iterations at toy size, and each leaf of its last state, of its policy and of its
-metrics is hashed under the name it has in a checkpoint. Digests belong to a machine and to the
-versions on it: keep the file outside the repository.
+Every agent, every preset's kind of run and every choice that one agent alone has is run for a few
+iterations at toy size (of what agents share, only some: see VARIANTS), and each leaf of its last
+state, of its policy and of its metrics is hashed under the name it has in a checkpoint. Digests
+belong to a machine and to the versions on it: keep the file outside the repository.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "sac": [{"n_step": 2, "normalize_observations": True, "actor_period": 3}],
     "mdpo-off": [{"exploration": "greedy", "tsallis": 1.5}, {"value": "q"}],
-    "rebrac": [{"normalize_q": False, "small_start": False}],
+    "rebrac": [{"normalize_q": False, "small_start": False, "target_lag": False}],
     "a2pr": [
         {"choice": "data", "gate": False, "select": False},
         {"choice": "vae", "detach_target": True, "latent": 3},
@@ -81,7 +81,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"lagrange": True, "max_target": True},
         {"conservative": False, "backup_entropy": True},
     ],
-    "prdc": [{"distance": "paper", "standardize": False}, {"search": "exact"}, {"resolve": 4}],
+    "prdc": [
+        {"distance": "paper", "standardize": False},
+        {"search": "exact"},
+        {"search": "table", "resolve": 4},
+    ],
 }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Literal, get_args, get_origin
 
 import bits
 import pytest
 
-from rlsuite import registry
+from rlsuite import config, registry
 
 
 def test_every_agent_preset_and_variant_has_a_run():
@@ -23,6 +24,23 @@ def test_every_agent_preset_and_variant_has_a_run():
     # A variant whose program another run has already would be left out, and say nothing.
     listed = [bits.variant_name(agent, s) for agent, many in bits.VARIANTS.items() for s in many]
     assert [name for name in listed if name not in names] == []
+
+
+def test_every_choice_that_one_agent_alone_has_is_run():
+    cases = bits.cases()
+    for row in registry.agents().values():
+        cls = row.load_config()
+        shared = {name for base in cls.__mro__[1:] for name in getattr(base, "__annotations__", {})}
+        for name in set(cls.__annotations__) - shared - INITIALISERS:
+            kind = config.fields(cls)[name].type
+            choices = {False, True} if kind is bool else set()
+            choices |= set(get_args(kind)) if get_origin(kind) is Literal else set()
+            run = {getattr(case.config, name) for case in cases if case.row is row}
+            assert choices <= run, f"{row.name}: {name}"
+
+
+# Draws of the first weights take no path of their own through an update.
+INITIALISERS = {"actor_init"}
 
 
 def test_a_seed_gives_its_digests_again_and_another_seed_others():
