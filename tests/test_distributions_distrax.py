@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     distrax: Any = pytest.importorskip("distrax", reason="distrax is in the dev extra")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
-ROWS, DIM = 64, 3
+ROWS, DIM = 1024, 3
 # Largest logit; and, of normals, (largest mean, least and largest logarithm of the deviation).
 LOGITS = {"ordinary": 2.0, "flat": 1e-6, "certain": 100.0, "extreme": 1e6}
 NORMALS = {
