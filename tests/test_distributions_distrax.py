@@ -1,8 +1,9 @@
 """The suite's distributions against distrax's, at ordinary and at extreme parameters.
 
-distrax is in the dev extra: tests alone import it. To the suite it would add 0.5 to 0.7 s of import
-(`python -X importtime -c "import rlsuite.distributions, distrax"`) and a nightly build of TensorFlow
-Probability, which warns of what jax deprecates; that is no fault of the suite's.
+distrax is in the dev extra: tests alone import it. To the suite it would add half a second or
+more of import, after jax and flax (`time python -c "import rlsuite.distributions, distrax"`, with
+and without it), and a nightly build of TensorFlow Probability. That one warns of what jax
+deprecates, which is no fault of the suite's.
 """
 
 from __future__ import annotations
