@@ -3,8 +3,8 @@
 Parameters are leaves with the batch in front; a box's bounds are static, so that a rollout of
 distributions can be stacked, flattened and indexed like any other rollout.
 
-distrax covers these and much more, at 1.2 s of import time and a dependency on a nightly build of
-TensorFlow Probability; what policy optimisation needs of it is this page.
+distrax covers these and much more, at half a second or more of import time and a dependency on a
+nightly build of TensorFlow Probability; what policy optimisation needs of it is this page.
 """
 
 from __future__ import annotations

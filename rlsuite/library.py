@@ -188,7 +188,7 @@ def train(
       total_steps: of each seed, environment steps or updates, rounded down to whole iterations.
         Where a whole state goes on, these are taken on top of those it has behind it.
       seeds: how many, or which; by default those of `warm` or `resume`.
-      evaluations: over the run, the last at its end.
+      evaluations: over the run, the last at its end; none of agents that make an input for others.
       episodes: of each evaluation.
       logs: rows of training metrics over the run.
       mode: greedy or sample; default the agent's own.
@@ -210,6 +210,7 @@ def train(
     row = registry.agents().get(agent.name, _ANY)
     check_need(row, data is not None)
     _check_inputs(row, inputs or {}, bool(workers))
+    evaluations = 0 if row.makes else evaluations
     start, known = _start(agent, warm, resume, data)
     chosen = check_seeds(known if seeds is None and known else _given(seeds))
     if start.states and len(chosen) != len(start.states):

@@ -36,6 +36,13 @@ closed over: data arrives in `ctx.data`. What a driver relies on besides:
     environment's own rewards and the acting policy; agents on a dataset have none.
     `eval/return` comes from evaluations, the driver's own.
 
+**What others are given.** A fitted model or a rule is made once and used by many runs: it is the
+policy of an agent whose row says `makes="model"`, which is trained, resumed and kept like any other
+but not evaluated. Who is given one says so in its own row, `inputs=(Input("model", "model",
+"dynamics"),)`: role, kind and the agent that makes it unless the user names another or a file. Its
+functions find it as `ctx.inputs["model"]`. Make it a `flax.struct.PyTreeNode`: what is no array
+(layers, activations) then travels with it. `finished` ends a fit before its budget is spent.
+
 **To launch it by name** a package lists a row under the entry point `rlsuite.agents`:
 
     ROWS = [AgentRow(name="mine", module="my_package", summary="what it is")]

@@ -3,10 +3,10 @@
     python tests/bits.py --out before.json        # on the code as it was
     python tests/bits.py --compare before.json    # on the code as it is; names what differs
 
-Every agent, every preset's kind of run and every setting that takes another path through the code
-is run for a few iterations at toy size, and each leaf of its last state, of its policy and of its
-metrics is hashed under the name it has in a checkpoint. Digests belong to a machine and to the
-versions on it: keep the file outside the repository.
+Every agent, every preset's kind of run and every choice that one agent alone has is run for a few
+iterations at toy size (of what agents share, only some: see VARIANTS), and each leaf of its last
+state, of its policy and of its metrics is hashed under the name it has in a checkpoint. Digests
+belong to a machine and to the versions on it: keep the file outside the repository.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "sac": [{"n_step": 2, "normalize_observations": True, "actor_period": 3}],
     "mdpo-off": [{"exploration": "greedy", "tsallis": 1.5}, {"value": "q"}],
-    "rebrac": [{"normalize_q": False, "small_start": False}],
+    "rebrac": [{"normalize_q": False, "small_start": False, "target_lag": False}],
     "a2pr": [
         {"choice": "data", "gate": False, "select": False},
         {"choice": "vae", "detach_target": True, "latent": 3},
@@ -81,7 +81,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"lagrange": True, "max_target": True},
         {"conservative": False, "backup_entropy": True},
     ],
-    "prdc": [{"distance": "paper", "standardize": False}, {"search": "exact"}, {"resolve": 4}],
+    "prdc": [
+        {"distance": "paper", "standardize": False},
+        {"search": "exact"},
+        {"search": "table", "resolve": 4},
+    ],
 }
 
 
@@ -107,13 +111,17 @@ def cases() -> list[Case]:
     for row in registry.agents().values():
         wanted = [(f"{row.name} {name}", *of_preset(row, name)) for name in row.load_presets()]
         for settings in VARIANTS.get(row.name, []):
-            label = ",".join(f"{k}={v}" for k, v in settings.items())
-            wanted.append((f"{row.name} {label}", settings, "Pendulum-v1"))
+            wanted.append((variant_name(row.name, settings), settings, "Pendulum-v1"))
         for name, settings, env in [(row.name, {}, "Pendulum-v1"), *wanted]:
             small = toy(row, settings)
             program = (row.name, env, small.static())
             found.setdefault(program, Case(name, row, small, env))
     return list(found.values())
+
+
+def variant_name(agent: str, settings: dict[str, Any]) -> str:
+    """An agent's name and all settings of a variant."""
+    return f"{agent} {','.join(f'{k}={v}' for k, v in settings.items())}"
 
 
 def of_preset(row: AgentRow, name: str) -> tuple[dict[str, Any], str]:
@@ -219,7 +227,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--compare", type=Path, help="name what differs from this file's")
     parser.add_argument("--only", default="", help="runs whose name starts so")
     options = parser.parse_args(arguments)
+    if not (options.out or options.compare):
+        parser.error("give --out FILE to keep the digests, or --compare FILE for what differs")
     chosen = [case for case in cases() if case.name.startswith(options.only)]
+    before: dict[str, Digests] = {}
+    if options.compare:
+        # Before anything runs: a missing file is not found out after minutes.
+        kept = json.loads(options.compare.read_text(encoding="utf-8"))
+        before = {name: one for name, one in kept.items() if name.startswith(options.only)}
+    if not chosen or (options.compare and not before):
+        parser.error(f"--only {options.only!r}: no run's name starts so")
     found = {}
     for number, case in enumerate(chosen, 1):
         print(f"{number}/{len(chosen)} {case.name}", file=sys.stderr, flush=True)
@@ -228,8 +245,6 @@ def main(arguments: list[str] | None = None) -> int:
         options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if not options.compare:
         return 0
-    kept = json.loads(options.compare.read_text(encoding="utf-8"))
-    before = {name: one for name, one in kept.items() if name.startswith(options.only)}
     lines = list(differences(before, found))
     print("\n".join(lines) or f"{len(before)} runs, every bit the same")
     return int(bool(lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 # Before jax is imported: one XLA thread, no concurrent scheduler and no fused sums, as the suite's
 # own workers run. Without them jax on CPU hangs in vmapped training scans and computes some sums
@@ -20,6 +21,8 @@ for _flag in (
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_flag}".strip()
 
 import jax  # noqa: E402
+import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 jax.config.update("jax_enable_x64", False)
@@ -27,3 +30,11 @@ jax.config.update("jax_enable_x64", False)
 # Every annotation in the suite is checked while it is traced. Nothing of rlsuite may have been
 # imported before this line. The light modules are checked too; they cost nothing.
 install_import_hook("rlsuite", "runtime_types.check")
+
+
+@pytest.fixture
+def without_the_tests_own_checks() -> Iterator[None]:
+    """As whoever runs the suite has it: annotations are not checked, only what the code checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

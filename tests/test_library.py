@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 from driving import drive
-from tiny import TINY, same_bits, tiny_cells
+from tiny import TINY, assert_close, same_bits, tiny_cells
 
 import rlsuite
 from rlsuite import training
@@ -118,10 +118,11 @@ def test_seeds_side_by_side_are_the_same_seeds() -> None:
     """The tests' process runs under the flags that make it safe; see tests/conftest.py."""
     wide = rlsuite.train(agent(), seeds=3, width=2, **SMALL)
     assert wide.returns.shape == (3, 2)
-    assert np.allclose(wide.curve("loss/value")[1][:2], trained().curve("loss/value")[1], rtol=1e-3)
-    assert jax.tree.map(jnp.shape, wide.policies[2]) == jax.tree.map(
-        jnp.shape, trained().policies[0]
-    )
+    # Alone to rounding (another width is another program), in other company in every bit.
+    assert_close(list(wide.policies[:2]), list(trained().policies), rtol=1e-4, atol=1e-6)
+    others = rlsuite.train(agent(), seeds=[2, 0], width=2, **SMALL)
+    assert same(list(others.policies), [wide.policies[2], wide.policies[0]])
+    assert np.array_equal(others.returns, wide.returns[[2, 0]])
 
 
 def test_several_at_once_are_refused_where_they_could_hang(monkeypatch: Any) -> None:
@@ -232,10 +233,8 @@ def test_worker_processes_train_what_make_made(tmp_path: Path) -> None:
     out = tmp_path / "run"
     result = rlsuite.train(agent(), seeds=2, workers=1, out=out, progress=False, **SMALL)
     assert result.returns.shape == (2, 2)
-    assert np.allclose(result.curve("loss/value")[1], trained().curve("loss/value")[1], rtol=1e-2)
-    assert jax.tree.map(jnp.shape, result.policies[1]) == jax.tree.map(
-        jnp.shape, trained().policies[1]
-    )
+    assert np.array_equal(result.returns, trained().returns)
+    assert same(list(result.policies), list(trained().policies))
     rows = rlsuite.load_results(out).rows
     assert set(rows["agent.num_envs"]) == {4}
     own = contract_page.make(contract_page.PointEnv(), contract_page.Config())

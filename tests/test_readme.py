@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import rlsuite
+from rlsuite.cli.main import COMMANDS
 from rlsuite.engine.environment import worker_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +25,38 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every `rlsuite ...` line of the shell blocks, comments off."""
+    """Every `rlsuite ...` of the shell blocks (comments off), of the tables and of the text."""
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     found = [re.search(r"(?:^|/)rlsuite (.*)", line.partition("  #")[0].strip()) for line in lines]
-    return [match.group(1).strip() for match in found if match]
+    prose = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
+    spans = [" ".join(span.split()) for span in re.findall(r"`rlsuite\s([^`]*)`", prose)]
+    return list(dict.fromkeys([*(match.group(1).strip() for match in found if match), *spans]))
+
+
+def planned() -> list[str]:
+    """Those that train, without the one whose data is in a folder of the reader's."""
+    return [c for c in commands() if c.startswith(("train", "grid")) and "DIR" not in c.split()]
+
+
+OF_A_FOLDER = ("work", "report", "evaluate")
+# What the page shows of training: a line that is lost is named here, and is tried here.
+SHOWN = [
+    "train ppo --env CartPole-v1 --preset purejaxrl --seeds 16 --total-steps 500000",
+    "train ppo --env Pendulum-v1 --total-steps 200000 --agent.gamma 0.9 --seeds 8",
+    "train ppo --env gym:CartPole-v1 --total-steps 50000",
+    "train sac --env mujoco:Hopper-v4 --preset cleanrl --total-steps 200000 --seeds 2",
+    "train prdc --dataset pendulum-replay --total-steps 20000",
+    "grid ppo_sweep --set agent.gamma=0.98,0.99 --dry-run",
+    "grid cartpole",
+    "grid classic_control",
+    "grid ppo_sweep",
+    "grid mdpo",
+    "grid experiments/mdpo/drift_entropy.toml",
+    "grid experiments/mdpo/mujoco.toml",
+    "grid experiments/sac/mujoco_laptop.toml",
+    "grid ppo_minatar",
+    "grid offline",
+]
 
 
 def scripts() -> list[str]:
@@ -71,14 +101,55 @@ def test_the_grid_file_is_valid(tmp_path: Path) -> None:
     assert f"{2 * 3 * 2 * 32} runs in 2 programs" in done.stdout
 
 
-@pytest.mark.parametrize("line", [c for c in commands() if c.startswith(("train", "grid"))])
+def test_the_page_shows_these_and_no_others() -> None:
+    assert planned() == SHOWN
+    needy = [c.split()[1] for c in commands() if "DIR" in c.split()]
+    assert needy
+    assert all((ROOT / file).is_file() for file in needy)
+
+
+@pytest.mark.parametrize("line", SHOWN)
 def test_training_commands_are_understood(line: str, tmp_path: Path) -> None:
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     dry = [] if "--dry-run" in line else ["--dry-run"]
-    assert run([*shlex.split(line), *dry], tmp_path).returncode == 0
-    assert not list(tmp_path.iterdir())
+    done = run([*shlex.split(line), *dry], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["experiments"]
 
 
-@pytest.mark.parametrize("name", sorted({line.split()[0] for line in commands()}))
+@pytest.mark.parametrize("line", [c for c in commands() if c.startswith(("list", "show"))])
+def test_commands_that_only_print_do(line: str, tmp_path: Path) -> None:
+    done = run(shlex.split(line), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") > 5
+
+
+@pytest.mark.parametrize("line", [c for c in commands() if c.startswith(OF_A_FOLDER)])
+def test_commands_on_a_run_folder_miss_nothing_but_the_folder(line: str, tmp_path: Path) -> None:
+    """Their options are understood: what is complained of is the folder that is not there."""
+    done = run(shlex.split(line), tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert line.split()[1] in done.stderr
+
+
+def test_every_command_of_the_page_is_tried() -> None:
+    """`bench` alone is not: minutes long, it has tests of its own."""
+    tried = ("train", "grid", "list", "show", "bench", *OF_A_FOLDER)
+    assert {line.split()[0] for line in commands()} == set(tried)
+    assert [c for c in commands() if c.startswith("bench")] == ["bench ppo", "bench accelerator"]
+
+
+def test_calls_in_the_text_are_as_the_functions_are() -> None:
+    calls = re.findall(r"`(rlsuite\.\w+\([^`]*\))`", TEXT)
+    assert {call.partition("(")[0] for call in calls} >= {"rlsuite.context", "rlsuite.check_env"}
+    env = rlsuite.make_env("CartPole-v1")
+    known = {"rlsuite": rlsuite, "env": env, "agent": rlsuite.make("ppo", env)}
+    for call in calls:
+        eval(call, dict(known))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name: str, tmp_path: Path) -> None:
     printed = run([name, "--help"], tmp_path).stdout
     assert f"rlsuite {name}" in printed

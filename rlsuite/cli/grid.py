@@ -130,7 +130,10 @@ def missing(cells: Sequence[Cell], folders: Sequence[Path]) -> list[Cell]:
     from rlsuite.analysis import merging
 
     done = merging.finished([folder.absolute() for folder in folders])
-    return [cell for cell in cells if not done & {cell.id, cell.first_id}]
+    left = [cell for cell in cells if not done & {cell.id, cell.first_id}]
+    # What only finished runs were given need not be made either.
+    wanted, before = ({need for c in some for need in c.needs} for some in (left, cells))
+    return [c for c in left if c.digest in wanted or c.digest not in before]
 
 
 def find(file: Path) -> Path:

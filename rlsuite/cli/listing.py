@@ -78,19 +78,26 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1
 
 def _agents() -> Listing:
     rows = [
-        (row.name, ", ".join(row.actions), "--dataset" if row.data else "--env", row.summary)
+        (row.name, ", ".join(row.actions), _learns_from(row), row.summary)
         for row in registry.agents().values()
     ]
     return Listing(("agent", "actions", "learns from", "what it is"), rows)
+
+
+def _learns_from(row: registry.AgentRow) -> str:
+    inputs = [f"--input {given.role}" for given in row.inputs]
+    return ", ".join(["--dataset" if row.data else "--env", *inputs])
 
 
 def _envs() -> Listing:
     rows = []
     for row in registry.envs().values():
         limit = "–" if row.time_limit is None else str(row.time_limit)
-        rows.append((row.id, row.family, str(row.observation), str(row.action), limit))
-    rows.append(("gym:ID", "Gymnasium", "any Box or Discrete environment, on the host", "", ""))
-    return Listing(("environment", "family", "observations", "actions", "time limit"), rows)
+        params = ", ".join(param.name for param in row.params)
+        rows.append((row.id, row.family, str(row.observation), str(row.action), limit, params))
+    rows.append(("gym:ID", "Gymnasium", "any Box or Discrete environment, on the host", "", "", ""))
+    headings = ("environment", "family", "observations", "actions", "time limit", "--env-param")
+    return Listing(headings, rows)
 
 
 def _datasets() -> Listing:

@@ -121,6 +121,11 @@ def _print(
     origins: dict[str, str], env: str | None,
 ) -> None:  # fmt: skip
     console.print(Text(f"{row.name}: {row.summary}", style="bold"))
+    for given in row.inputs:
+        maker = f", by default of {given.maker}" if given.maker else ""
+        console.print(Text(f"is given a {given.kind} (--input {given.role}=...){maker}"))
+    if row.makes:
+        console.print(Text(f"makes a {row.makes} for others; plays no episodes"))
     console.print(Text("\n" + (inspect.getdoc(type(config)) or "") + "\n"))
     for name, told in equations(row.module):
         console.print(Text(f"{name}\n", style="bold").append(Text(f"{told}\n", style="not bold")))

@@ -18,7 +18,7 @@ from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.data import check_need
 from rlsuite.engine.grid import parse_seeds
 from rlsuite.engine.spec import Request, plan, to_record, with_data
-from rlsuite.engine.stages import parse_inputs, parse_params
+from rlsuite.engine.stages import Source, parse_inputs, parse_params
 from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
@@ -101,19 +101,21 @@ def main(argv: Sequence[str]) -> int:
     if args.env is None and args.dataset is None:
         raise UsageError("the following arguments are required: --env")
     cadence = Cadence(args.evaluations, args.episodes, args.logs, args.eval_mode)
+    settings = agent_settings(row, args.agent_options)
+    inputs, params = parse_inputs(row, args.input), parse_params(args.env_param)
     request = Request(
         agent=args.agent,
         envs=[] if args.env is None else [args.env],
         seeds=parse_seeds(args.seeds),
         preset=args.preset,
-        settings=agent_settings(row, args.agent_options),
+        settings=settings,
         total_steps=args.total_steps,
         exact_steps=args.exact_steps,
         cadence=cadence,
         datasets=[] if args.dataset is None else [args.dataset],
-        flags=[*agent_settings(row, args.agent_options), "total_steps"],
-        inputs=parse_inputs(row, args.input),
-        env_params=parse_params(args.env_param),
+        flags=[*settings, "total_steps", *named(inputs, params)],
+        inputs=inputs,
+        env_params=params,
     )
     cells = plan([request])
     if args.dry_run:
@@ -125,6 +127,13 @@ def main(argv: Sequence[str]) -> int:
     folder = out_folder(cells, args)
     made = title(Store(folder), f"{args.agent} on {cells[-1].task}")
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, made)
+
+
+def named(inputs: dict[str, Source], params: dict[str, float]) -> list[str]:
+    """What the command line says of inputs and environment, as reports call it."""
+    of = [[*vars(source), *source.settings] for source in inputs.values()]
+    told = [f"{role}.{name}" for role, names in zip(inputs, of, strict=True) for name in names]
+    return [*told, *(f"env.{name}" for name in params)]
 
 
 def title(store: Store, told: str) -> str:

@@ -281,8 +281,10 @@ class Cell:
         """Plain values for JSON."""
         values = dataclasses.asdict(dataclasses.replace(self, inputs={}))
         del values["stored_id"]
-        given = {role: made.to_mapping() for role, made in self.inputs.items()}
-        return {**values, "inputs": given, "id": self.id}
+        values["inputs"] = {role: made.to_mapping() for role, made in self.inputs.items()}
+        # Versions that know none of these read what has none of them.
+        silent = [n for n in ("inputs", "env_params", "makes") if not values[n]]
+        return {**{n: v for n, v in values.items() if n not in silent}, "id": self.id}
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Cell:

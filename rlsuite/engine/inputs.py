@@ -155,7 +155,7 @@ def read_made(made: Made, path: Path) -> tuple[Any, str]:
 
     arrays, meta = files.read_arrays(path)
     if meta.get("status", "done") != "done":
-        raise UsageError(f"{made.name} turned to NaN and is of no use")
+        raise UsageError(f"{made.name} turned to NaN and is of no use: give it another seed")
     if not made.path and (difference := Cell.from_mapping(meta["cell"]).differs(made.cell)):
         raise UsageError(f"{path} was made by other settings: {difference}")
     now = content(arrays)

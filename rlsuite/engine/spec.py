@@ -271,5 +271,9 @@ def _given(request: Request, preset: Mapping[str, Any]) -> dict[str, str]:
     """Where each value that is no default comes from."""
     named = [*request.settings, *request.sweep, *request.zip]
     named += [] if request.total_steps is None else ["total_steps"]
+    named += [f"env.{name}" for name in request.env_params]
+    for role, source in request.inputs.items():
+        said = {n: v for n, v in vars(source).items() if n != "settings" and v not in ("", None, 0)}
+        named += [f"{role}.{name}" for name in (*said, *source.settings)]
     told = {name: "flag" if name in request.flags else "file" for name in named}
     return {**dict.fromkeys(preset, "preset"), **told}

@@ -47,7 +47,8 @@ class Source:
       agent: that makes it; "" for the one that the consumer's row names.
       path: of the file; "" where an agent makes it.
       preset, settings, total_steps: of the run that makes it, as in a `Request`.
-      env, env_options: that it is made on; by default those of the run that is given it.
+      env, env_options: that it is made on; by default those of the run that is given it, with its
+        parameters unless it is made from data.
       seed: that it is made with; "own": each seed has one of its own, of the same seed.
     """
 
@@ -76,6 +77,11 @@ def checked_env(
 def checked_config(
     row: registry.AgentRow, env_row: registry.EnvRow, settings: Mapping[str, Any]
 ) -> Config:
+    """Settings that an agent and an environment allow.
+
+    Raises:
+      UsageError: a setting is unknown, of another type or out of bounds, or not for this one.
+    """
     config = row.load_config().from_mapping(settings)
     check = getattr(config, "check_env", None)
     if check is not None:
@@ -121,6 +127,8 @@ def _input(
     if options is None:
         options = cell.env_options if env_id == cell.env else {}
     data = cell.data if row.data else None
+    # Who learns from data never steps the environment.
+    params = dict(cell.env_params) if env_id == cell.env and data is None else {}
     check_need(row, data is not None)
     env_row = checked_env(row, env_id, options, data)
     base, run = registry.resolve_preset(row, source.preset, env_id, data.name if data else "")
@@ -133,7 +141,7 @@ def _input(
     maker = Cell(
         agent=name, env=env_id, config=config.to_mapping(), seed=0, iterations=iterations,
         total_steps=executed, env_options=dict(options), cadence=UNSEEN, series=name, data=data,
-        preset=source.preset or "", makes=row.makes,
+        preset=source.preset or "", makes=row.makes, env_params=params,
         given=told,
     )  # fmt: skip
     return Made(row.makes, given_inputs(maker, row, sources, chosen), own)

@@ -187,7 +187,7 @@ class Store:
             row = cell.to_mapping()
             for key, table in (("config", shared["configs"]), ("given", shared["given"]),
                                ("inputs", shared["inputs"])):  # fmt: skip
-                if not row[key] and key == "inputs":
+                if key not in row:
                     continue
                 text = json.dumps(row[key], sort_keys=True)
                 name = hashlib.sha256(text.encode()).hexdigest()[:12]

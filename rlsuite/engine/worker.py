@@ -212,35 +212,12 @@ class Worker:
                 self.claims.release(cell.id)
 
     def _run(self, batch: list[Any], width: int) -> bool:
-        from rlsuite.engine.runner import Damaged, Runner, Stopped
+        from rlsuite.engine.runner import Damaged, Stopped
 
         for cell in batch:
             emit("start", cell=cell.id, slot=self.slot)
-        origin = self.provenance | describe(batch[0])
-        try:
-            self.inputs.check(batch[0])
-            program = self._program(batch[0], width)
-            batch, given = self._given(batch, program.agent)
-            if not batch:
-                return True
-            self._check_memory(program, batch[0], given[0])
-            runner = Runner(
-                batch, program, self.store, origin, self._report, self.should_stop,
-                commit_first=self.ran == 0, given=given,
-            )  # fmt: skip
-        except Stopped:
-            return True
-        except Unfit as error:
-            self._leave_out(batch, error)
-            return True
-        except UsageError as error:
-            # What does not fit or cannot be built will not fit for the next seed either.
-            emit("refused", cell=batch[0].id, error=str(error))
-            self.stopping = True
-            return True
-        except Exception as error:
-            # An agent's or environment's own fault: others may be built still.
-            self._fail(batch, error)
+        runner = self._runner(batch, width)
+        if runner is None:
             return True
         try:
             runner.run()
@@ -253,6 +230,35 @@ class Worker:
             return True
         self.ran += 1
         return True
+
+    def _runner(self, batch: list[Any], width: int) -> Any:
+        """What runs the cells that can be run; None where none can, which is said."""
+        from rlsuite.engine.runner import Runner, Stopped
+
+        origin = self.provenance | describe(batch[0])
+        try:
+            self.inputs.check(batch[0])
+            program = self._program(batch[0], width)
+            batch, given = self._given(batch, program.agent)
+            if not batch:
+                return None
+            self._check_memory(program, batch[0], given[0])
+            return Runner(
+                batch, program, self.store, origin, self._report, self.should_stop,
+                commit_first=self.ran == 0, given=given,
+            )  # fmt: skip
+        except Stopped:
+            pass
+        except Unfit as error:
+            self._leave_out(batch, error)
+        except UsageError as error:
+            # What does not fit or cannot be built will not fit for the next seed either.
+            emit("refused", cell=batch[0].id, error=str(error))
+            self.stopping = True
+        except Exception as error:
+            # An agent's or environment's own fault: others may be built still.
+            self._fail(batch, error)
+        return None
 
     def _given(self, batch: list[Any], agent: Any) -> tuple[list[Any], list[Any]]:
         """The cells whose inputs are good, and these; the others are left out."""

@@ -3,14 +3,12 @@ broadcast, and [b] less [b, 1] is [b, b]. Both shapes are named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import cloning_tools
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import pulled_tools
 import pytest
 from off_policy_tools import Clock, parts_of
@@ -27,14 +25,7 @@ from rlsuite.drift import Drift, DriftInput, Progress
 
 B, B1, TN, TN1 = jnp.zeros(4), jnp.zeros((4, 1)), jnp.zeros((3, 4)), jnp.zeros((3, 4, 1))
 KEY, CLOCK = jax.random.key(0), Clock()
-
-
-@pytest.fixture(autouse=True)
-def without_the_tests_own_checks() -> Iterator[None]:
-    """As whoever runs the suite has it: annotations are not checked."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("without_the_tests_own_checks")
 
 
 def seen(log_ratio: Any, advantage: Any) -> DriftInput:

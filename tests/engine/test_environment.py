@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from rlsuite.engine import environment
 from rlsuite.engine.environment import (
     CPU_FLAGS,
+    PROBE,
     check_precision,
     check_workers,
     gpus,
@@ -118,12 +120,23 @@ def test_jax_without_gpus_says_so(machine: pytest.MonkeyPatch) -> None:
     assert "without its support for GPUs" in gpus().why
 
 
-def test_a_real_jax_answers(machine: pytest.MonkeyPatch) -> None:
-    """Where none of the CPU's tests run there may be a GPU, or not: an answer it is."""
-    machine.setenv("JAX_PLATFORMS", "")
-    found = gpus()
-    assert bool(found.ids) != bool(found.why)
-    assert len(found.ids) == len(found.names)
+def test_a_real_jax_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is asked runs on this jax, and its answer is what `gpus` makes of it.
+
+    `gpus` alone would not show it: a question that fails and a machine without GPUs are both none.
+    """
+    monkeypatch.setenv("JAX_PLATFORMS", "")
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kind, names = json.loads(done.stdout.splitlines()[-1])
+    assert kind in environment.VARIABLES
+    plain = "import jax; print(*{d.platform for d in jax.devices()})"
+    platforms = subprocess.run([sys.executable, "-c", plain], capture_output=True, text=True)
+    assert bool(names) != ("cpu" in platforms.stdout.split()), done.stdout
+    assert all(isinstance(name, str) and name for name in names)
+    environment._ask.cache_clear()
+    assert environment._ask(None).names == tuple(names)
+    environment._ask.cache_clear()
 
 
 def test_flags_are_known_to_this_jax() -> None:

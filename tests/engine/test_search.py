@@ -15,13 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driving import drive
 from offline_tools import installed
 from searches import Evolution, RandomSearch
+from tiny import same_bits
 
 import rlsuite
 from rlsuite.engine import search
+from rlsuite.engine.program import Program
 from rlsuite.engine.search import Finished
-from rlsuite.engine.spec import Request
+from rlsuite.engine.spec import Request, plan
 from rlsuite.engine.store import Store
 from rlsuite.errors import UsageError
 
@@ -29,7 +32,7 @@ from rlsuite.errors import UsageError
 @pytest.fixture(scope="module", autouse=True)
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The tests' agents, installed here and for processes started with these variables."""
-    with installed(tmp_path_factory.mktemp("site"), "toy_stages.registry:ROWS") as env:
+    with installed(tmp_path_factory.mktemp("site"), "toy_stages.toy_rows:ROWS") as env:
         yield {k: v for k, v in env.items() if k not in ("XLA_FLAGS", "PJRT_NPROC")}
 
 
@@ -37,7 +40,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def in_this_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Worker processes find the tests' agents too, and a cache of their own."""
     patch = pytest.MonkeyPatch()
-    with installed(tmp_path_factory.mktemp("again"), "toy_stages.registry:ROWS") as env:
+    with installed(tmp_path_factory.mktemp("again"), "toy_stages.toy_rows:ROWS") as env:
         patch.setenv("PYTHONPATH", env["PYTHONPATH"])
         patch.setenv("RLSUITE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -154,3 +157,27 @@ def test_another_search_and_a_second_driver_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="another process drives the search"):
             rlsuite.search(one, tmp_path / "run", 1, progress=False)
         holder.kill()
+
+
+def test_a_population_inside_one_program_is_an_agent_like_any(tmp_path: Path) -> None:
+    """Members that copy the best end closer to it; cut into chunks the bits are the same."""
+
+    def worst(period: int, stops: int | None) -> tuple[float, dict[str, np.ndarray]]:
+        asked = Request("toy-population", ["CartPole-v1"], [0], settings={"period": period})
+        cells = plan([asked])
+        program = Program.for_cell(cells[0])
+        folder = tmp_path / f"{period} {stops}"
+        [(arrays, _)] = drive(cells, program, folder, stops=stops)
+        assert program.traces["chunk"] == 1
+        return arrays["rows/loss/worst/value"][-1], arrays
+
+    apart, _ = worst(10**6, None)
+    copied, whole = worst(10, None)
+    # The slowest of them moves a thousandth of the way at a step; a copy is where the best is.
+    assert copied < 0.2 * apart
+    assert same_bits(whole, worst(10, 2)[1])
+    agent = rlsuite.make("toy-student", "CartPole-v1")
+    found = rlsuite.make("toy-population", "CartPole-v1")
+    [policy] = rlsuite.train(found, seeds=1, total_steps=80, evaluations=0).policies
+    result = rlsuite.train(agent, seeds=1, total_steps=40, inputs={"rule": policy})
+    assert result.status == ["done"]

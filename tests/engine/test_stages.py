@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,11 +19,14 @@ from system_tools import assert_same, finish, kill_and_rerun, results
 from tiny import same_bits
 
 import rlsuite
+from rlsuite.analysis import tables
+from rlsuite.cli.grid import missing
 from rlsuite.cli.main import main
-from rlsuite.engine import artefacts, execute, files, grid, stages, worker
+from rlsuite.engine import artefacts, execute, files, grid, memory, stages, worker
 from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.inputs import Inputs, Unfit
-from rlsuite.engine.program import Program
+from rlsuite.engine.program import Program, vars_of, with_params
+from rlsuite.engine.progress import Tally
 from rlsuite.engine.runner import Runner, Stopped
 from rlsuite.engine.spec import Request, Source, plan
 from rlsuite.engine.store import Store
@@ -35,7 +39,7 @@ SHORT = Cadence(evaluations=1, episodes=1, logs=2)
 @pytest.fixture(scope="module", autouse=True)
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The tests' agents, installed here and for processes started with these variables."""
-    with installed(tmp_path_factory.mktemp("site"), "toy_stages.registry:ROWS") as env:
+    with installed(tmp_path_factory.mktemp("site"), "toy_stages.toy_rows:ROWS") as env:
         yield env
 
 
@@ -285,6 +289,89 @@ def test_the_library_ends_a_fit_that_is_over_too(cache: Path) -> None:
         rlsuite.train(student, seeds=1, total_steps=40, inputs={"rul": result.policies[0]})
 
 
+def test_where_values_come_from_is_told_of_inputs_and_parameters_too() -> None:
+    rule = Source(settings={"target": 2.0}, seed="own")
+    asked = request(rule=rule, env_params={"gravity": 5.0}, sweep={"rule.width": [2, 3]})
+    asked = dataclasses.replace(asked, flags=["env.gravity", "total_steps"])
+    student = split(plan([asked]))[1][0]
+    assert student.given == {
+        "total_steps": "flag", "env.gravity": "flag", "rule.target": "file", "rule.seed": "file",
+        "rule.width": "file",
+    }  # fmt: skip
+    assert student.told["rule.target"] == 2.0
+
+
+def test_an_input_is_made_where_it_is_used_unless_told_otherwise() -> None:
+    asked = [request(env_params={"gravity": 5.0}),
+             request(rule=Source(env="MountainCar-v0"), env_params={"gravity": 5.0})]  # fmt: skip
+    makers, _ = split(plan(asked))
+    assert [(maker.env, maker.env_params) for maker in makers] == [
+        (ENV, {"gravity": 5.0}), ("MountainCar-v0", {})
+    ]  # fmt: skip
+
+
+def test_cells_without_any_of_it_are_written_as_they_were() -> None:
+    [cell] = plan([Request("ppo", [ENV], [0], total_steps=100_000)])
+    assert not {"inputs", "env_params", "makes"} & cell.to_mapping().keys()
+
+
+def test_what_only_finished_runs_were_given_is_not_made(cache: Path, tmp_path: Path) -> None:
+    cells = plan([request(), request(rule=Source(seed=1))])
+    inputs, (makers, students) = made(cells, tmp_path / "a"), split(cells)
+    run(students[:1], tmp_path / "a", inputs)
+    other = tmp_path / "b"
+    Store(other).prepare(students[:1], [])
+    shutil.copy(Store(tmp_path / "a").path(students[0].id, "done"), other / "cells")
+    assert missing(cells, [other]) == [makers[1], students[1]]
+
+
+class Pair(NamedTuple):
+    gravity: Any = 9.8
+    level: Any = 3
+
+
+@pytest.mark.parametrize("kind", ["tuple", "mapping", "gymnax"])
+def test_parameters_keep_their_type_and_the_others_their_value(kind: str) -> None:
+    known: Any = {"tuple": Pair(), "mapping": {"gravity": 9.8, "level": 3},
+                  "gymnax": rlsuite.make_env(ENV).default_params}[kind]  # fmt: skip
+    new = with_params(known, {"gravity": 5})
+    before, after = (p if kind == "mapping" else vars_of(p) for p in (known, new))
+    assert float(after["gravity"]) == 5.0
+    assert after["gravity"].dtype == np.float32
+    assert {n: v for n, v in after.items() if n != "gravity"} == {
+        n: v for n, v in before.items() if n != "gravity"
+    }
+
+
+def test_parameters_reach_training_and_evaluation(cache: Path, tmp_path: Path) -> None:
+    # With a clock ten times as fast the pole falls in fewer steps.
+    cells = plan([request(env_params=params) for params in ({}, {"tau": 0.2})])
+    inputs, students = made(cells, tmp_path), split(cells)[1]
+    assert students[0].group == students[1].group
+    slow, fast = (run([c], tmp_path, inputs)[0]["rows/eval/length/value"][-1] for c in students)
+    assert fast < slow
+    agent = rlsuite.make("ppo", ENV)
+    params = rlsuite.context(agent, iterations=1, env_params={"tau": 0.2}).env_params
+    assert float(params.tau) == pytest.approx(0.2)
+
+
+def test_a_report_tells_makers_from_those_they_make_for(cache: Path, tmp_path: Path) -> None:
+    cells = plan([request(2, Source(settings={"target": t})) for t in (0.5, 2.0)])
+    inputs, (_, students) = made(cells, tmp_path), split(cells)
+    Store(tmp_path).prepare(cells, [])
+    run(students[:2], tmp_path, inputs, width=2)
+    loaded = rlsuite.load_results(tmp_path)
+    runs, makers = loaded.parted()
+    assert sorted(makers.cells["agent"].unique()) == ["toy-rule"]
+    assert runs.cells["input.rule.target"].to_list() == [0.5, 0.5, 2.0, 2.0]
+    table = tables.makers(makers)
+    assert table["steps"].to_list() == [240, 240]
+    assert all("loss/rule " in text for text in table["last"])
+    assert sorted(runs.cells["series"].unique()) == [
+        "toy-student, rule.target 0.5", "toy-student, rule.target 2"
+    ]  # fmt: skip
+
+
 # --- what is kept -------------------------------------------------------------------------------
 
 
@@ -486,3 +573,41 @@ def test_killed_runs_and_makers_end_as_undisturbed_ones(
 @pytest.mark.slow
 def test_twenty_kills(tmp_path: Path, toys: dict[str, str]) -> None:
     survive(tmp_path, toys, 20, random.Random(1))
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def test_what_an_agent_takes_besides_and_what_it_is_given_count(
+    cache: Path, tmp_path: Path
+) -> None:
+    cells = plan([request()])
+    inputs, (_, [student]) = made(cells, tmp_path), split(cells)
+    program = Program.for_cell(student, 3)
+    given = inputs.of(student, program.agent)
+    plain = memory.estimate(program, student, given).total
+    program.agent = dataclasses.replace(program.agent, scratch=1 << 20)
+    assert memory.estimate(program, student, given).total == plain + 3 * (1 << 20)
+    program.agent = dataclasses.replace(program.agent, scratch=0)
+    # Of the rule once for all that run together, of the student's numbers more for each of them.
+    rules = [given.inputs["rule"].replace(numbers=np.zeros(n, np.float32)) for n in (3, 1003)]
+    needs = [
+        memory.estimate(program, student, given._replace(inputs={"rule": rule})).total
+        for rule in rules
+    ]
+    state_and_batch = 3 * (2 + 3) * 4000
+    assert needs[0] == plain
+    assert needs[1] == plain + 4000 + state_and_batch
+
+
+def test_the_estimate_is_held_against_the_compiled_program(
+    cache: Path, tmp_path: Path, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "check_memory", lambda *_: 1)
+    work([plan([request()])[0]], tmp_path / "run")
+    first, second = (event["bytes"] for event in events if event["event"] == "estimate")
+    assert first == 1
+    assert second > memory.PROCESS_BYTES
+    tally = Tally({}, set())
+    told = [tally.take(0, {"event": "estimate", "bytes": b << 30}) for b in (4, 4, 6, 5)]
+    assert [line is None for line in told] == [False, True, False, True]

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, PRNGKeyArray
+from toy_stages.toy_settings import PopulationConfig, RuleConfig, StudentConfig
 
 from rlsuite import metrics
 from rlsuite.keys import Purpose, stream
 from rlsuite.types import Agent, Context, Counters, Environment
-from toy_stages.config import RuleConfig, StudentConfig
 
 
 class Rule(struct.PyTreeNode):
@@ -57,6 +57,50 @@ def make_rule(env: Environment, config: RuleConfig) -> Agent[Any, Any, Any]:
         name="toy-rule", env=env, config=config, steps_per_iteration=4, init=init,
         collect=partial(noise, 0.01), learn=learn, policy=lambda state: Rule(state.numbers),
         act=_no_act, carry=lambda batch: (), finished=finished if config.tolerance else None,
+    )  # fmt: skip
+
+
+class Members(struct.PyTreeNode):
+    """A population inside one program."""
+
+    each: State
+    counters: Counters
+
+
+def make_population(env: Environment, config: PopulationConfig) -> Agent[Any, Any, Any]:
+    """Rules side by side, each with a step size of its own; now and then all become the best."""
+    inner = make_rule(env, RuleConfig())
+    rates = 10 ** jnp.linspace(-3, -0.5, config.members)
+
+    def own(ctx: Context, rate: Array) -> Context:
+        return ctx._replace(hp=ctx.hp.replace(target=0.5, learning_rate=rate))
+
+    def init(key: PRNGKeyArray, ctx: Context, warm: Any = None) -> Members:
+        each = jax.vmap(lambda rate, key: inner.init(key, own(ctx, rate)))
+        return Members(each(rates, jax.random.split(key, config.members)), Counters.zero())
+
+    def collect(state: Members, ctx: Context) -> tuple[Members, Array]:
+        each, batch = jax.vmap(lambda s, rate: inner.collect(s, own(ctx, rate)))(state.each, rates)
+        return state.replace(each=each), batch
+
+    def learn(state: Members, batch: Array, ctx: Context) -> tuple[Members, metrics.Metrics]:
+        def one(s: State, b: Array, rate: Array) -> State:
+            return inner.learn(s, b, own(ctx, rate))[0]
+
+        each, counters = jax.vmap(one)(state.each, batch, rates), advanced(state.counters)
+        due = counters.iterations % config.period == 0
+        winner = each.numbers[each.error.argmin()]
+        copied = jnp.where(due, jnp.broadcast_to(winner, each.numbers.shape), each.numbers)
+        best, worst = metrics.mean(each.error.min()), metrics.mean(each.error.max())
+        measured: metrics.Metrics = {"loss/best": best, "loss/worst": worst}
+        return Members(each.replace(numbers=copied), counters), measured
+
+    def policy(state: Members) -> Rule:
+        return Rule(state.each.numbers[state.each.error.argmin()])
+
+    return Agent(
+        name="toy-population", env=env, config=config, steps_per_iteration=4, init=init,
+        collect=collect, learn=learn, policy=policy, act=_no_act, carry=lambda batch: (),
     )  # fmt: skip
 
 

@@ -31,3 +31,16 @@ class StudentConfig(config.Config):
 
     def steps_per_iteration(self) -> int:
         return 4
+
+
+@dataclass(frozen=True)
+class PopulationConfig(config.Config):
+    """How many rules are fitted side by side, and how often they become the best."""
+
+    learning_rate: Traced[float] = knob(0.1, "each member has its own instead", gt=0)
+    target: Traced[float] = knob(0.5, "what the rule's numbers become")
+    members: int = knob(4, "side by side", ge=1)
+    period: int = knob(10**6, "iterations between copies of the best", ge=1)
+
+    def steps_per_iteration(self) -> int:
+        return 4

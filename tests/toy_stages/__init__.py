@@ -1,1 +1,0 @@
-"""Agents for tests of stages: one that makes a rule, one that learns by it."""
