@@ -11,7 +11,8 @@ from rlsuite import registry
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.config import check_seed
 from rlsuite.engine import files
-from rlsuite.engine.cells import Cadence, check_actions
+from rlsuite.engine.cells import Cadence
+from rlsuite.engine.checks import check_actions
 from rlsuite.engine.environment import worker_environment
 from rlsuite.errors import UsageError
 

@@ -10,7 +10,6 @@ import dataclasses
 
 from rlsuite import registry
 from rlsuite.engine.data import DataRef, resolve
-from rlsuite.errors import UsageError
 
 
 def outline(kind: str, spec: str) -> DataRef:
@@ -29,21 +28,6 @@ def outline(kind: str, spec: str) -> DataRef:
         observation=env.observation.shape, action=env.action.shape,
         discrete=env.action.kind == "discrete", score=row.score,
     )  # fmt: skip
-
-
-def check_home(spec: str, given: bool) -> None:
-    """Refuse a dataset known by name whose environment the suite lacks, before its file is looked
-    for.
-
-    Raises:
-      UsageError: so, and no environment is given.
-    """
-    row = registry.datasets().get(spec)
-    if row is not None and not row.env and not given:
-        raise UsageError(
-            f"the suite has no environment for dataset {spec} ({row.summary}): `rlsuite dataset "
-            "inspect` reads it; training needs one of another package, of the same sizes, by --env"
-        )
 
 
 def at_home(ref: DataRef, env_id: str) -> DataRef:
