@@ -7,6 +7,7 @@ there are comes from entry points (`rlsuite.registry.DataKind`). Loads no jax.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -89,3 +90,34 @@ def shapes(agent: str, env: Any) -> Any:
 def task(env_id: str) -> str:
     """What an environment is called without simulator prefix and version: 'hopper'."""
     return re.sub(r"^(mujoco|mjx|gym):|-v\d+$", "", env_id).lower()
+
+
+# --- of data that is not there yet, or does not say all ------------------------------------------
+
+
+def outline(kind: str, spec: str) -> DataRef:
+    """`resolve`, but of a dataset that would have to be recorded only what its row and its
+    environment say, with hash "" and no rows.
+
+    Raises:
+      UsageError: it cannot be found or is damaged.
+    """
+    row = registry.datasets().get(spec)
+    if row is None or row.is_there():
+        return resolve(kind, spec)
+    env = registry.env(row.env)
+    return DataRef(
+        kind=kind, spec=spec, hash="", name=row.name, env=row.env, family=row.family, rows=0,
+        observation=env.observation.shape, action=env.action.shape,
+        discrete=env.action.kind == "discrete", score=row.score,
+    )  # fmt: skip
+
+
+def at_home(ref: DataRef, env_id: str) -> DataRef:
+    """The reference; where the data names no environment, as belonging to the one it is used on,
+    scored as usual there."""
+    if ref.env:
+        return ref
+    usual = getattr(registry.data_kind(ref.kind).load(), "usual_score", None)
+    score = ref.score or (usual(env_id, ref.family) if usual else None)
+    return dataclasses.replace(ref, env=env_id, score=score)

@@ -28,8 +28,7 @@ from rlsuite.engine.checks import (
     is_here,
     no_home,
 )
-from rlsuite.engine.data import DataRef, resolve
-from rlsuite.engine.outline import at_home, outline
+from rlsuite.engine.data import DataRef, at_home, outline, resolve
 from rlsuite.engine.stages import UNSEEN, Source, given_inputs
 from rlsuite.errors import UsageError, nearest
 
