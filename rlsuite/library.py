@@ -23,8 +23,9 @@ from gymnasium import spaces
 from rlsuite import registry
 from rlsuite.config import check_seeds
 from rlsuite.engine import cells, files, program, tree
-from rlsuite.engine.data import check_fit, check_need, resolve, shapes
+from rlsuite.engine.checks import check_actions, check_fit, check_need, executed_budget
 from rlsuite.engine.data import load as load_data
+from rlsuite.engine.data import resolve, shapes
 from rlsuite.engine.spec import Request
 from rlsuite.errors import UsageError, nearest
 from rlsuite.training import (
@@ -82,7 +83,7 @@ def make(
     row = registry.agent(name)
     task = make_env(env) if isinstance(env, str) else env
     described = describe(task)
-    cells.check_actions(row, described)
+    check_actions(row, described)
     base, _ = registry.resolve_preset(row, preset, task.id, dataset)
     config = row.load_config().from_mapping({**base, **settings})
     check = getattr(config, "check_env", None)
@@ -153,7 +154,7 @@ def context(
     if (total_steps is None) == (iterations is None):
         raise UsageError("context: give total_steps or iterations")
     if total_steps is not None:
-        iterations, _ = cells.executed_budget(agent.config, total_steps)
+        iterations, _ = executed_budget(agent.config, total_steps)
     prepared = None if data is None else agent.prepare(data)
     length = cast(int, iterations)
     return program.context(agent, agent.config, length, prepared, inputs, env_params)

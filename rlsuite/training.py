@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rlsuite import keys, metrics
-from rlsuite.engine.cells import executed_budget
+from rlsuite.engine.checks import executed_budget
 from rlsuite.engine.program import Program, context, tree_bytes
 from rlsuite.engine.runner import boundaries
 from rlsuite.engine.store import Rows

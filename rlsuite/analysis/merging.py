@@ -17,7 +17,7 @@ import polars as pl
 from rlsuite.analysis import loading, series
 from rlsuite.analysis.frames import Frames
 from rlsuite.engine import files, provenance
-from rlsuite.engine.data import check_one_family
+from rlsuite.engine.checks import check_one_family
 from rlsuite.engine.store import TABLES, Store, check_readable, keep_grid
 from rlsuite.errors import UsageError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlsuite import registry
-from rlsuite.engine.cells import executed_budget
+from rlsuite.engine.checks import executed_budget
 from rlsuite.errors import UsageError
 
 OVERRIDES = {"num_envs": 64, "num_steps": 32}

@@ -12,7 +12,8 @@ from rlsuite import registry
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.config import check_seed
 from rlsuite.engine import files
-from rlsuite.engine.cells import Cadence, Cell, check_actions
+from rlsuite.engine.cells import Cadence, Cell
+from rlsuite.engine.checks import check_actions
 from rlsuite.engine.environment import worker_environment
 from rlsuite.engine.spec import named
 from rlsuite.engine.store import Store

@@ -15,7 +15,7 @@ from rlsuite import registry
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, agent_help, agent_settings, parse
 from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.data import check_need
+from rlsuite.engine.checks import check_need
 from rlsuite.engine.grid import parse_seeds
 from rlsuite.engine.spec import Request, plan, to_record, with_data
 from rlsuite.engine.stages import Source, parse_inputs, parse_params

@@ -20,7 +20,7 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.config import Config
 from rlsuite.engine.data import DataRef
-from rlsuite.errors import UsageError, nearest
+from rlsuite.errors import UsageError
 
 # Of the way ids are made: part of what is hashed.
 SCHEMA = 2
@@ -347,47 +347,3 @@ def _plain_numbers(value: Any) -> Any:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tuple[int, int]:
-    """Round a budget down to whole iterations, after what fills the replay.
-
-    Returns:
-      (iterations, executed environment steps).
-
-    Raises:
-      UsageError: the budget is below one iteration, or does not divide though `exact`.
-    """
-    if not isinstance(total_steps, int) or isinstance(total_steps, bool):
-        raise UsageError(f"total-steps must be a whole number, not {total_steps!r}")
-    per, prefill = config.steps_per_iteration(), config.prefill_steps()
-    if total_steps < prefill + per:
-        before = f" after {prefill} steps that fill the replay" if prefill else ""
-        raise UsageError(
-            f"total-steps {total_steps} is below one iteration of {per} steps{before}: "
-            f"try {prefill + per} or more"
-        )
-    if exact and (total_steps - prefill) % per:
-        below = total_steps - (total_steps - prefill) % per
-        raise UsageError(
-            f"total-steps {total_steps} is no multiple of an iteration's {per}: "
-            f"try {below} or {below + per}"
-        )
-    if total_steps >= 2**31:
-        raise UsageError(f"total-steps {total_steps} cannot be counted in 32 bits: below {2**31}")
-    iterations = (total_steps - prefill) // per
-    return iterations, prefill + iterations * per
-
-
-def check_actions(agent: registry.AgentRow, env: registry.EnvRow) -> None:
-    """Refuse an agent on a kind of action it has no policy for.
-
-    Raises:
-      UsageError: naming the environments' action space and what the agent takes.
-    """
-    if env.action.kind not in agent.actions:
-        fitting = [row.id for row in registry.envs().values() if row.action.kind in agent.actions]
-        raise UsageError(
-            f"{agent.name} needs {' or '.join(agent.actions)} actions but {env.id} has "
-            f"{env.action}: {nearest(env.id, fitting)}"
-        )

@@ -7,13 +7,12 @@ there are comes from entry points (`rlsuite.registry.DataKind`). Loads no jax.
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rlsuite import registry
-from rlsuite.errors import UsageError, nearest
 
 
 def normalized_score(returns: Any, score: tuple[float, float]) -> Any:
@@ -93,121 +92,32 @@ def task(env_id: str) -> str:
     return re.sub(r"^(mujoco|mjx|gym):|-v\d+$", "", env_id).lower()
 
 
-def check_fit(ref: DataRef, env: registry.EnvRow, options: Mapping[str, Any]) -> None:
-    """Refuse data of another environment. With `options` its sizes are known only once it is built.
+# --- of data that is not there yet, or does not say all ------------------------------------------
+
+
+def outline(kind: str, spec: str) -> DataRef:
+    """`resolve`, but of a dataset that would have to be recorded only what its row and its
+    environment say, with hash "" and no rows.
 
     Raises:
-      UsageError: naming both, and the environment the data belongs to.
+      UsageError: it cannot be found or is damaged.
     """
-    if ref.env and task(ref.env) != task(env.id):
-        where = f"dataset {ref.name} was recorded on {ref.env}"
-        if not is_here(ref.env):
-            raise UsageError(f"{where}, which the suite does not have, and not on {env.id}")
-        raise UsageError(f"{where}, not on {env.id}: try --env {ref.env}")
-    if options:
-        return
-    action = ("discrete", ()) if ref.discrete else ("box", ref.action)
-    if ref.observation != env.observation.shape or action != (env.action.kind, env.action.shape):
-        kind = "Discrete" if ref.discrete else f"Box{ref.action}"
-        raise UsageError(
-            f"dataset {ref.name} has observations {ref.observation} and actions {kind}, "
-            f"{env.id} has {env.observation.shape} and {env.action}: they do not fit"
-        )
-    judge = getattr(registry.data_kind(ref.kind).load(), "check", None)
-    # What is not recorded yet has no values to judge.
-    if judge is not None and ref.hash:
-        judge(ref, env)
+    row = registry.datasets().get(spec)
+    if row is None or row.is_there():
+        return resolve(kind, spec)
+    env = registry.env(row.env)
+    return DataRef(
+        kind=kind, spec=spec, hash="", name=row.name, env=row.env, family=row.family, rows=0,
+        observation=env.observation.shape, action=env.action.shape,
+        discrete=env.action.kind == "discrete", score=row.score,
+    )  # fmt: skip
 
 
-def is_here(env_id: str) -> bool:
-    """Whether the suite can build an environment."""
-    try:
-        registry.env(env_id)
-    except UsageError:
-        return False
-    return True
-
-
-def no_home(ref: DataRef) -> str:
-    """What is said of data whose environment is not known or not here, where none is named."""
-    sizes = f"observations {ref.observation} and actions "
-    sizes += "that are indices" if ref.discrete else f"{ref.action}"
-    row = registry.datasets().get(ref.name)
-    if not ref.env and (row is None or row.env):
-        return f"dataset {ref.name} does not say its environment: name it by --env"
-    env = f"{ref.env}, which" if ref.env else "an environment that"
-    return (
-        f"dataset {ref.name} was recorded on {env} the suite does not have: `rlsuite dataset "
-        f"inspect` reads it; training needs an environment of another package by --env, with "
-        f"{sizes}"
-    )
-
-
-def check_need(row: registry.AgentRow, given: bool) -> None:
-    """Refuse an offline agent without data, and data for an agent that collects its own.
-
-    Raises:
-      UsageError: with a dataset to try, or the agents that learn from one.
-    """
-    if row.data and not given:
-        names = [d.name for d in registry.datasets().values() if d.make]
-        hint = f"try --dataset {names[0]}" if names else "give --dataset FILE"
-        raise UsageError(f"{row.name} learns from a dataset and none was given: {hint}")
-    if given and not row.data:
-        offline = [other.name for other in registry.agents().values() if other.data]
-        hint = nearest(row.name, offline) if offline else "none that does is installed"
-        raise UsageError(f"{row.name} collects its own data, --dataset is not for it: {hint}")
-
-
-def check_names(tasks: Iterable[tuple[DataRef | None, str]]) -> None:
-    """Refuse two datasets of one name in one run folder, or one on two environments: tables tell
-    runs apart by the dataset's name.
-
-    Args:
-      tasks: what cells learn from and their environment's id.
-
-    Raises:
-      UsageError: naming both.
-    """
-    first: dict[str, tuple[DataRef, str]] = {}
-    for ref, env in tasks:
-        # What is not recorded yet has no content to tell apart.
-        if ref is None or not ref.hash:
-            continue
-        other, its_env = first.setdefault(ref.name, (ref, env))
-        if other.identity != ref.identity:
-            raise UsageError(
-                f"{other.spec} and {ref.spec} differ but are both called {ref.name}, one table "
-                "would count them as one: rename one, or run each into a folder of its own"
-            )
-        if its_env != env:
-            raise UsageError(
-                f"dataset {ref.name} on {its_env} and on {env}: one table would count them as "
-                "one: run each environment into a folder of its own"
-            )
-
-
-def check_families(refs: Iterable[DataRef | None]) -> None:
-    """Refuse to put D4RL's, Minari's and own data into one run folder, hence into one table.
-
-    Raises:
-      UsageError: naming a dataset of each.
-    """
-    check_one_family((ref.family, ref.name) for ref in refs if ref is not None)
-
-
-def check_one_family(named: Iterable[tuple[str, str]]) -> None:
-    """`check_families` of (family, dataset) pairs.
-
-    Raises:
-      UsageError: naming a dataset of each.
-    """
-    first: dict[str, str] = {}
-    for family, name in named:
-        first.setdefault(family, name)
-    if len(first) > 1:
-        both = " and ".join(f"{name} ({family})" for family, name in first.items())
-        raise UsageError(
-            f"{both} cannot share a run folder, their scores do not compare: run "
-            "each family into a folder of its own"
-        )
+def at_home(ref: DataRef, env_id: str) -> DataRef:
+    """The reference; where the data names no environment, as belonging to the one it is used on,
+    scored as usual there."""
+    if ref.env:
+        return ref
+    usual = getattr(registry.data_kind(ref.kind).load(), "usual_score", None)
+    score = ref.score or (usual(env_id, ref.family) if usual else None)
+    return dataclasses.replace(ref, env=env_id, score=score)

@@ -10,7 +10,7 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.config import check_seed, few_enough
 from rlsuite.engine.cells import Cadence
-from rlsuite.engine.data import check_need
+from rlsuite.engine.checks import check_need
 from rlsuite.engine.files import user_text
 from rlsuite.engine.spec import Request
 from rlsuite.engine.stages import table_source

@@ -15,25 +15,21 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.config import check_seeds, coerce, fields
 from rlsuite.engine import labels
-from rlsuite.engine.cells import Cadence, Cell, executed_budget
-from rlsuite.engine.data import (
-    DataRef,
+from rlsuite.engine.cells import Cadence, Cell
+from rlsuite.engine.checks import (
     check_families,
+    check_home,
     check_names,
     check_need,
-    is_here,
-    no_home,
-    resolve,
-)
-from rlsuite.engine.outline import at_home, check_home, outline
-from rlsuite.engine.stages import (
-    UNSEEN,
-    Source,
     check_roles,
     checked_config,
     checked_env,
-    given_inputs,
+    executed_budget,
+    is_here,
+    no_home,
 )
+from rlsuite.engine.data import DataRef, at_home, outline, resolve
+from rlsuite.engine.stages import UNSEEN, Source, given_inputs
 from rlsuite.errors import UsageError, nearest
 
 

@@ -13,30 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from rlsuite import registry
-from rlsuite.config import Config, check_seeds, fields, parse
+from rlsuite.config import check_seeds, fields, parse
 from rlsuite.engine import artefacts
-from rlsuite.engine.cells import Cadence, Cell, Made, check_actions, executed_budget
-from rlsuite.engine.data import DataRef, check_fit, check_need
+from rlsuite.engine.cells import Cadence, Cell, Made
+from rlsuite.engine.checks import (
+    check_need,
+    check_roles,
+    checked_config,
+    checked_env,
+    executed_budget,
+)
 from rlsuite.errors import UsageError, nearest
 
 # Of runs whose policy is no policy: nothing to play episodes with.
 UNSEEN = Cadence(evaluations=0)
-
-
-def check_roles(row: registry.AgentRow, roles: Iterable[str]) -> None:
-    """Refuse inputs that neither an agent nor what makes its inputs is given.
-
-    Raises:
-      UsageError: naming the nearest role.
-    """
-    known = {given.role for given in row.inputs}
-    for given in row.inputs:
-        maker = registry.agents().get(given.maker)
-        known |= {below.role for below in maker.inputs} if maker else set()
-    for role in roles:
-        if role not in known:
-            hint = nearest(role, known) if known else "it takes none"
-            raise UsageError(f"{row.name} takes no input {role!r}: {hint}")
 
 
 @dataclass(frozen=True)
@@ -60,33 +50,6 @@ class Source:
     env: str = ""
     env_options: Mapping[str, Any] | None = None
     seed: int | str = 0
-
-
-def checked_env(
-    row: registry.AgentRow, env_id: str, options: Mapping[str, Any], data: DataRef | None
-) -> registry.EnvRow:
-    """The environment's row, fit for an agent and for what it learns from."""
-    env_row = registry.env(env_id, options)
-    check_actions(row, env_row)
-    registry.check_options(env_row, options)
-    if data is not None:
-        check_fit(data, env_row, options)
-    return env_row
-
-
-def checked_config(
-    row: registry.AgentRow, env_row: registry.EnvRow, settings: Mapping[str, Any]
-) -> Config:
-    """Settings that an agent and an environment allow.
-
-    Raises:
-      UsageError: a setting is unknown, of another type or out of bounds, or not for this one.
-    """
-    config = row.load_config().from_mapping(settings)
-    check = getattr(config, "check_env", None)
-    if check is not None:
-        check(env_row)
-    return config
 
 
 def given_inputs(

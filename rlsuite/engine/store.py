@@ -28,7 +28,7 @@ import numpy as np
 
 from rlsuite.engine import files
 from rlsuite.engine.cells import Cell
-from rlsuite.engine.data import check_families, check_names
+from rlsuite.engine.checks import check_families, check_names
 from rlsuite.errors import UsageError
 
 # In version 1 cells had no ids of their own: they are found again, see `Cell.first_id`.

@@ -14,7 +14,7 @@ from off_policy_tools import Clock, assert_equal, parts_of, ring_of, setup, star
 from rlsuite import metrics, registry, replay
 from rlsuite.agents.cores import off_policy, replay_source
 from rlsuite.agents.online import td3
-from rlsuite.engine.cells import executed_budget
+from rlsuite.engine.checks import executed_budget
 from rlsuite.errors import UsageError
 
 

@@ -9,7 +9,8 @@ from tiny import tiny_cells
 
 from rlsuite import registry
 from rlsuite.agents.online.ppo import Config
-from rlsuite.engine.cells import Cadence, Cell, executed_budget
+from rlsuite.engine.cells import Cadence, Cell
+from rlsuite.engine.checks import executed_budget
 from rlsuite.engine.data import DataRef
 from rlsuite.engine.spec import Request, expand
 from rlsuite.errors import UsageError

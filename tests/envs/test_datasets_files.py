@@ -14,7 +14,7 @@ import pytest
 from offline_tools import pendulum_like, tiny
 
 from rlsuite import registry
-from rlsuite.engine.data import check_fit
+from rlsuite.engine.checks import check_fit
 from rlsuite.engine.spec import Request, plan
 from rlsuite.envs.datasets import (
     checks,

@@ -1,1 +1,0 @@
-"""A2PR's table on D4RL."""

@@ -1,1 +1,0 @@
-"""Mirror Descent Policy Optimization: grids of its comparisons, published numbers."""

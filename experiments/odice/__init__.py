@@ -1,1 +1,0 @@
-"""ODICE's table on D4RL."""

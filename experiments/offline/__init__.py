@@ -1,1 +1,0 @@
-"""Ten agents on datasets that are at hand."""

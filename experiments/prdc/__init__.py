@@ -1,1 +1,0 @@
-"""PRDC's table on D4RL."""

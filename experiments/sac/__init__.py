@@ -1,1 +1,0 @@
-"""SAC and MDPO off-policy: Pendulum, and MuJoCo at two scales."""

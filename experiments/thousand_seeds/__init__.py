@@ -1,1 +1,0 @@
-"""1,024 seeds of PPO on CartPole in one command."""
