@@ -20,7 +20,7 @@ import polars as pl
 from rlsuite import registry
 from rlsuite.config import Config, FieldInfo, fields
 from rlsuite.engine import labels
-from rlsuite.engine.cells import Cell, first_id, first_label
+from rlsuite.engine.cells import UNNAMED, Cell, first_id, first_label
 from rlsuite.errors import UsageError
 
 # Besides those of `frames.CELL_COLUMNS`, and for every setting `agent.NAME`, `env.NAME` or, of what
@@ -309,7 +309,7 @@ def _json(text: Any) -> dict[str, Any]:
 
 
 def _variant(row: _Row) -> labels.Variant:
-    given = {name for name, place in _json(row["given"]).items() if place != "preset"}
+    given = {name for name, place in _json(row["given"]).items() if place not in UNNAMED}
     return labels.Variant(
         task=row["env"], key=row["variant"], agent=row["agent"], preset=row["preset"] or "",
         steps=row["total_steps"], label=row["label"] or "", settings=row["settings"],

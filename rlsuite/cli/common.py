@@ -146,7 +146,7 @@ def run_cells(
     if targets is not None:
         files.write_atomic(folder / "targets.csv", targets.read_bytes())
     asked = [cell for cell in cells if not cell.makes] or cells
-    budgets = sorted({cell.total_steps for cell in asked})
+    budgets = sorted({cell.own_steps for cell in asked})
     shown = f"{budgets[0]:,}" if len(budgets) == 1 else f"{budgets[0]:,} to {budgets[-1]:,}"
     units = " or ".join(sorted({UNITS[cell.budget_unit] for cell in cells}))
     makers = len(cells) - len(asked)

@@ -14,6 +14,7 @@ from typing import Any
 from rlsuite import registry
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, agent_help, agent_settings, parse
+from rlsuite.engine import starts
 from rlsuite.engine.cells import Cadence, Cell
 from rlsuite.engine.checks import check_need
 from rlsuite.engine.grid import parse_seeds
@@ -50,7 +51,14 @@ def build_parser(agent: str | None) -> Parser:
         help="a parameter of the environment, see `rlsuite list envs`",
     )  # fmt: skip
     parser.add_argument("--preset", help="named settings, see `rlsuite list presets`")
-    parser.add_argument("--seeds", default="1", help="a number, FROM:TO, or a list 0,3,7")
+    parser.add_argument(
+        "--from", dest="start", type=Path, metavar="FILE",
+        help="go on from a cell's .checkpoint or a file of rlsuite.save, --total-steps on top; "
+        "from a .done, which is a policy, every seed starts anew. Settings are the file's",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", help="a number, FROM:TO, or a list 0,3,7 [1; with --from the file's]"
+    )
     parser.add_argument(
         "--total-steps", type=whole, help="of each seed: environment steps, or updates"
     )
@@ -98,15 +106,16 @@ def main(argv: Sequence[str]) -> int:
     common.use_dataset_folder(args)
     row = registry.agent(args.agent)
     check_need(row, args.dataset is not None)
-    if args.env is None and args.dataset is None:
+    start = None if args.start is None else starts.read(args.start, args.agent)
+    if args.env is None and args.dataset is None and start is None:
         raise UsageError("the following arguments are required: --env")
     cadence = Cadence(args.evaluations, args.episodes, args.logs, args.eval_mode)
     settings = agent_settings(row, args.agent_options)
     inputs, params = parse_inputs(row, args.input), parse_params(args.env_param)
     request = Request(
         agent=args.agent,
-        envs=[] if args.env is None else [args.env],
-        seeds=parse_seeds(args.seeds),
+        **_where(args, start, params),
+        start=start,
         preset=args.preset,
         settings=settings,
         total_steps=args.total_steps,
@@ -115,7 +124,6 @@ def main(argv: Sequence[str]) -> int:
         datasets=[] if args.dataset is None else [args.dataset],
         flags=[*settings, "total_steps", *named(inputs, params)],
         inputs=inputs,
-        env_params=params,
     )
     cells = plan([request])
     if args.dry_run:
@@ -127,6 +135,24 @@ def main(argv: Sequence[str]) -> int:
     folder = out_folder(cells, args)
     made = title(Store(folder), f"{args.agent} on {cells[-1].task}")
     return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, made)
+
+
+def _where(
+    args: argparse.Namespace, start: starts.Origin | None, params: dict[str, float]
+) -> dict[str, Any]:
+    """Seeds and environments, their options and parameters: as told, else those of the file that is
+    gone on from."""
+    envs = [] if args.env is None else [args.env]
+    seeds = parse_seeds(args.seeds or "1")
+    if start is None:
+        return {"envs": envs, "seeds": seeds, "env_params": params}
+    envs = envs or [start.env]
+    seeds = [start.seed] if args.seeds is None else seeds
+    same = envs == [start.env]
+    return {
+        "envs": envs, "seeds": seeds, "env_options": start.env_options if same else {},
+        "env_params": {**start.env_params, **params} if same else params,
+    }  # fmt: skip
 
 
 def named(inputs: dict[str, Source], params: dict[str, float]) -> list[str]:
@@ -150,7 +176,8 @@ def out_folder(cells: list[Cell], args: argparse.Namespace) -> Path:
 def describe(cells: list[Cell], args: argparse.Namespace) -> str:
     """What would be run, and recorded for it."""
     asked = [cell for cell in cells if cell.agent == args.agent]
-    what = f"{len(asked)} runs of {asked[0].total_steps:,} steps"
+    what = f"{len(asked)} runs of {asked[0].own_steps:,} steps"
+    what += f" from {asked[0].start.path}" if asked[0].start else ""
     if len(asked) < len(cells):
         what = "\n".join([*common.stages(cells, out_folder(cells, args)), what])
     if not (missing := to_record(cells)):
@@ -168,6 +195,7 @@ def folder_name(cell: Cell, preset: str | None) -> str:
     what += [{**cell.env_params, **{r: made.identity for r, made in cell.inputs.items()}}] * bool(
         cell.env_params or cell.inputs
     )
+    what += [] if cell.start is None else [cell.start.identity]
     identity = json.dumps(what, sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     task = cell.task.replace(":", "-").replace("/", "-")

@@ -105,11 +105,11 @@ def _linked(source: Path, target: Path) -> None:
             shutil.copyfile(source, aside)
 
 
-def content(arrays: dict[str, np.ndarray]) -> str:
-    """Hash of what others are given of a finished run's arrays: not of its rows, whose seconds
-    differ each time."""
+def content(arrays: dict[str, np.ndarray], part: str = _POLICY) -> str:
+    """Hash of what others are given of a run's arrays (its policy, its state): not of its rows,
+    whose seconds differ each time."""
     digest = hashlib.sha256()
-    for name in sorted(name for name in arrays if name.startswith(_POLICY)):
+    for name in sorted(name for name in arrays if name.startswith(part)):
         digest.update(f"{name} {arrays[name].shape} {arrays[name].dtype}".encode())
         digest.update(np.asarray(arrays[name], order="C").reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:16]

@@ -24,6 +24,8 @@ from rlsuite.errors import UsageError
 
 # Of the way ids are made: part of what is hashed.
 SCHEMA = 2
+# Places of settings that the user gave no value himself, see `Cell.given`.
+UNNAMED = ("preset", "start")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,30 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Start:
+    """The file that a run goes on from, see `rlsuite.engine.starts`.
+
+    Attributes:
+      path: of the file.
+      content: hash of what is taken of it.
+      iterations: that the whole state in it has behind it.
+      steps: of the budget that these took.
+      whole: whether it is a whole state; else a policy, from which a run starts anew.
+    """
+
+    path: str
+    content: str
+    iterations: int = 0
+    steps: int = 0
+    whole: bool = True
+
+    @property
+    def identity(self) -> list[str | int]:
+        """What two cells that go on from the same share, wherever that lies."""
+        return ["state" if self.whole else "policy", self.content, self.iterations, self.steps]
+
+
+@dataclass(frozen=True)
 class Cell:
     """One run of one seed.
 
@@ -108,18 +134,20 @@ class Cell:
       env_options: constructor options of the environment.
       config: the agent's resolved settings, all of them.
       seed: of the reporting namespace.
-      iterations, total_steps: the executed budget, whole iterations.
+      iterations, total_steps: the executed budget, whole iterations; of a run that goes on from a
+        whole state with those that this has behind it.
       cadence: not part of the identity.
       series: what the run is called while it is under way; not part of the identity.
       sweep: the swept settings and their values; not part of the identity.
       data: what an offline agent learns from; its content is part of the identity.
       label: what the user calls the series, "" where it is named by what was run.
       preset: the named settings that the others were laid over, or "".
-      given: where settings come from that are not defaults: preset, file or flag, by name;
+      given: where settings come from that are not defaults: preset, start, file or flag, by name;
         `total_steps` among them.
       inputs: what other runs make and this one is given, by role.
       env_params: parameters of the environment that are not its defaults, by name.
       makes: of which kind its policy is, where other runs are given that; "" of most.
+      start: what it goes on from; None of most, which begin anew.
       stored_id: the id the run was made under, kept by `with_id`; a changed copy has none.
     """
 
@@ -140,6 +168,7 @@ class Cell:
     inputs: dict[str, Made] = field(default_factory=dict)
     env_params: dict[str, float] = field(default_factory=dict)
     makes: str = ""
+    start: Start | None = None
     stored_id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -174,6 +203,7 @@ class Cell:
         """What came to cells after there were runs on disk: nothing where a run has none of it."""
         given = {role: made.identity for role, made in self.inputs.items()}
         later = {"inputs": given, "env_params": _plain_numbers(self.env_params)}
+        later["start"] = self.start and self.start.identity
         return {name: value for name, value in later.items() if value}
 
     @property
@@ -190,8 +220,10 @@ class Cell:
 
     @property
     def given_with(self) -> dict[str, Any]:
-        """What made its inputs, and how, as `ROLE.NAME`."""
+        """What made its inputs, and how, as `ROLE.NAME`; what it goes on from."""
         out: dict[str, Any] = {}
+        if self.start is not None:
+            out["start.file"] = f"{Path(self.start.path).name} ({self.start.content[:8]})"
         for role, made in self.inputs.items():
             if made.path:
                 out[f"{role}.file"] = f"{Path(made.path).name} ({made.content[:8]})"
@@ -224,7 +256,7 @@ class Cell:
     @property
     def named_settings(self) -> frozenset[str]:
         """Settings that the user gave a value, in a file or on the command line."""
-        return frozenset(name for name, place in self.given.items() if place != "preset")
+        return frozenset(name for name, place in self.given.items() if place not in UNNAMED)
 
     @property
     def task(self) -> str:
@@ -273,6 +305,16 @@ class Cell:
         """What one iteration takes of the budget."""
         return self.load_config().steps_per_iteration()
 
+    @property
+    def begins(self) -> int:
+        """The iteration at which it begins: 0, or what the whole state has behind it."""
+        return self.start.iterations if self.start is not None and self.start.whole else 0
+
+    @property
+    def own_steps(self) -> int:
+        """What it takes of the budget itself: all but what the whole state has behind it."""
+        return self.total_steps - (self.start.steps if self.start and self.start.whole else 0)
+
     def step_at(self, iteration: int) -> int:
         """The x-axis: what has been taken of the budget after so many iterations."""
         return self.total_steps - (self.iterations - iteration) * self.steps_per_iteration
@@ -283,7 +325,7 @@ class Cell:
         del values["stored_id"]
         values["inputs"] = {role: made.to_mapping() for role, made in self.inputs.items()}
         # Versions that know none of these read what has none of them.
-        silent = [n for n in ("inputs", "env_params", "makes") if not values[n]]
+        silent = [n for n in ("inputs", "env_params", "makes", "start") if not values[n]]
         return {**{n: v for n, v in values.items() if n not in silent}, "id": self.id}
 
     @classmethod
@@ -297,6 +339,7 @@ class Cell:
             "data": None if data is None else DataRef.from_mapping(data),
             "label": plain.get("label", first_label(values)),
             "inputs": {r: Made.from_mapping(m) for r, m in plain.get("inputs", {}).items()},
+            "start": Start(**plain["start"]) if plain.get("start") else None,
         })  # fmt: skip
         return cell.with_id(values.get("id") or cell.first_id)
 

@@ -8,12 +8,16 @@ Loads no jax.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlsuite import registry
 from rlsuite.config import Config
 from rlsuite.engine.data import DataRef, task
 from rlsuite.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from rlsuite.engine.cells import Start
+    from rlsuite.engine.starts import Origin
 
 # --- of one request, before anything is looked up ------------------------------------------------
 
@@ -144,6 +148,42 @@ def check_fit(ref: DataRef, env: registry.EnvRow, options: Mapping[str, Any]) ->
         judge(ref, env)
 
 
+def check_start(
+    origin: Origin, env: registry.EnvRow, options: Mapping[str, Any], seeds: int
+) -> None:
+    """Refuse to go on from a file where that cannot be, or as more seeds than it has.
+
+    Args:
+      origin: the file.
+      env: to go on in.
+      options: of the environment.
+      seeds: how many.
+
+    Raises:
+      UsageError: naming the file and the nearest that can be done.
+    """
+    path = origin.start.path
+    known = registry.env(origin.env, origin.env_options)
+    if not origin.start.whole:
+        if (env.observation.shape, env.action) != (known.observation.shape, known.action):
+            raise UsageError(
+                f"{path} was trained on {known.id} ({known.observation}, {known.action}) and "
+                f"cannot act on {env.id} ({env.observation}, {env.action})"
+            )
+        return
+    if (env.id, dict(options)) != (origin.env, origin.env_options):
+        with_options = f" with {origin.env_options}" if origin.env_options else ""
+        raise UsageError(
+            f"{path} is a whole state on {origin.env}{with_options}, which its environments are in "
+            f"the middle of: leave --env out, or go on from a policy (.done) on {env.id}"
+        )
+    if seeds > 1:
+        raise UsageError(
+            f"{path} is one whole state, which goes on as one seed, not as {seeds}: leave --seeds "
+            "out, or go on from a policy (.done)"
+        )
+
+
 # --- of settings and budget ----------------------------------------------------------------------
 
 
@@ -162,18 +202,23 @@ def checked_config(
     return config
 
 
-def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tuple[int, int]:
-    """Round a budget down to whole iterations, after what fills the replay.
+def executed_budget(
+    config: Config, total_steps: int, exact: bool = False, start: Start | None = None
+) -> tuple[int, int]:
+    """Round a budget down to whole iterations, after what fills the replay; of a run that goes on
+    from a whole state `total_steps` come on top, and nothing is filled again.
 
     Returns:
-      (iterations, executed environment steps).
+      (iterations, executed environment steps), with those that a whole state has behind it.
 
     Raises:
       UsageError: the budget is below one iteration, or does not divide though `exact`.
     """
     if not isinstance(total_steps, int) or isinstance(total_steps, bool):
         raise UsageError(f"total-steps must be a whole number, not {total_steps!r}")
-    per, prefill = config.steps_per_iteration(), config.prefill_steps()
+    per, prefill, behind = config.steps_per_iteration(), config.prefill_steps(), (0, 0)
+    if start is not None and start.whole:
+        prefill, behind = 0, (start.iterations, start.steps)
     if total_steps < prefill + per:
         before = f" after {prefill} steps that fill the replay" if prefill else ""
         raise UsageError(
@@ -186,10 +231,13 @@ def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tu
             f"total-steps {total_steps} is no multiple of an iteration's {per}: "
             f"try {below} or {below + per}"
         )
-    if total_steps >= 2**31:
-        raise UsageError(f"total-steps {total_steps} cannot be counted in 32 bits: below {2**31}")
+    if behind[1] + total_steps >= 2**31:
+        after = f" after {behind[1]}" if behind[1] else ""
+        raise UsageError(
+            f"total-steps {total_steps}{after} cannot be counted in 32 bits: below {2**31}"
+        )
     iterations = (total_steps - prefill) // per
-    return iterations, prefill + iterations * per
+    return behind[0] + iterations, behind[1] + prefill + iterations * per
 
 
 # --- of all cells together ------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def at_other_widths(store: Store, cells: Sequence[Cell], width: int) -> str:
         with contextlib.suppress(UsageError):
             meta = files.read_meta(path) if path.exists() else None
             # Before its first step a run has no width yet.
-            if meta and meta["iteration"]:
+            if meta and meta["iteration"] > cell.begins:
                 found[meta["provenance"].get("width", 1)] += 1
     found.pop(width, None)
     parts = [f"{n} run{'s' * (n > 1)} at --vmap {w}" for w, n in sorted(found.items())]

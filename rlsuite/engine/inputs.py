@@ -41,11 +41,13 @@ class Given(NamedTuple):
       data: what it learns from, prepared by its agent, or None.
       inputs: role -> what another run made.
       contents: role -> hash of it, by which a resumed run knows that it is the same still.
+      start: the whole state, or the policy, that it goes on from; None once it has begun.
     """
 
     data: Any = None
     inputs: dict[str, Any] = {}  # noqa: RUF012
     contents: dict[str, str] = {}  # noqa: RUF012
+    start: Any = None
 
 
 class Inputs:
@@ -77,9 +79,14 @@ class Inputs:
             if what in self.unfit:
                 raise self.unfit[what]
 
-    def of(self, cell: Any, agent: Any) -> Given:
+    def of(self, cell: Any, agent: Any, begun: bool = False) -> Given:
         """What a cell is given: loaded once for all cells that are given the same in the same
         environment; data is prepared once for those of one group.
+
+        Args:
+          cell: any.
+          agent: built for its group.
+          begun: whether it has begun, and needs no start any more.
 
         Raises:
           Unfit: it cannot be.
@@ -88,7 +95,22 @@ class Inputs:
         loaded = {role: self._made(role, one) for role, one in made.items()}
         trees = {role: tree for role, (tree, _) in loaded.items()}
         contents = {role: content for role, (_, content) in loaded.items()}
-        return Given(self._data(cell, agent), trees, contents)
+        given = Given(self._data(cell, agent), trees, contents)
+        if begun or getattr(cell, "start", None) is None:
+            return given
+        return given._replace(start=self._start(cell, agent, given))
+
+    def _start(self, cell: Cell, agent: Any, given: Given) -> Any:
+        """Kept for the next seed too, as one policy starts many."""
+        from rlsuite.engine import starts
+
+        assert cell.start is not None
+        key = ("start", cell.start.content, cell.group)
+        if key not in self.kept:
+            with self._blamed(None, f"from {cell.start.path}"):
+                self._keep(key, starts.load(cell, agent, given.data, given.inputs))
+        self.kept.move_to_end(key)
+        return self.kept[key]
 
     def _data(self, cell: Any, agent: Any) -> Any:
         if cell.data is None:

@@ -15,6 +15,8 @@ from typing import Any
 # Budgets are rounded to whole iterations: this share apart they were meant to be the same.
 NEAR = 0.05
 OPTION = "env."
+# What only some series have: an option of the environment, a file that they go on from.
+_OF_SOME = (OPTION, "start.")
 # More settings than this are not all named where fewer tell the series apart.
 _MOST = 4
 _Names = list[str]
@@ -104,7 +106,7 @@ def _differing(variants: Sequence[Variant]) -> set[str]:
     shared = set.intersection(*(set(v.settings) for v in kept))
     having = {n: [v for v in variants if n in v.settings] for n in shared}
     # An option that is not given is at its default, whatever that is.
-    options = {n for v in kept for n in v.settings if n.startswith(OPTION)}
+    options = {n for v in kept for n in v.settings if n.startswith(_OF_SOME)}
     having |= {name: list(kept) for name in options}
     return {name for name, some in having.items() if len(_values(some, name)) > 1}
 
@@ -190,6 +192,8 @@ def _numbered(variants: Sequence[Variant], long: Sequence[str]) -> list[str]:
 
 def words(setting: str) -> str:
     """A setting's name as it is said: learning_rate as 'learning rate'."""
+    if setting == "start.file":
+        return "from"
     return setting.removeprefix(OPTION).replace("_", " ")
 
 

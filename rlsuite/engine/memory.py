@@ -39,7 +39,7 @@ def estimate(program: Program, cell: Cell, given: Given | None = None) -> Need:
     replay = (program.width + 2 + (program.width > 1)) * ring
     # The batch, its normalised and flattened form, and one shuffled copy.
     each = 2 * (tree_bytes(state) - ring) + 3 * tree_bytes(batch) + program.agent.scratch
-    shared = tree_bytes(given.data) + tree_bytes(given.inputs)
+    shared = tree_bytes(given.data) + tree_bytes(given.inputs) + tree_bytes(given.start)
     return Need(PROCESS_BYTES + program.width * each + replay + shared, replay)
 
 

@@ -45,12 +45,17 @@ class Tally:
 
     def total_steps(self) -> int:
         """Environment steps of all cells."""
-        return sum(cell.total_steps for cell in self.cells.values())
+        return sum(cell.own_steps for cell in self.cells.values())
 
     def done_steps(self) -> int:
         """Environment steps taken so far, earlier runs included."""
-        whole = sum(self.cells[c].total_steps for c in self.finished if c in self.cells)
-        return whole + sum(active.steps for active in self.active.values())
+        whole = sum(self.cells[c].own_steps for c in self.finished if c in self.cells)
+        return whole + sum(self._own(c, active.steps) for c, active in self.active.items())
+
+    def _own(self, cell_id: str, steps: int) -> int:
+        """Without those that what it goes on from has behind it."""
+        cell = self.cells.get(cell_id)
+        return steps if cell is None else max(0, steps - (cell.total_steps - cell.own_steps))
 
     def rate(self) -> float:
         """Environment steps per second of all runs under way."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rlsuite import metrics
@@ -57,12 +58,13 @@ NOTHING = Given()
 Report = Callable[[Track, int, float], None]
 
 
-def boundaries(iterations: int, count: int, first: bool) -> list[int]:
-    """`count` evenly spaced iterations ending with the last; 0 too if `first`."""
+def boundaries(iterations: int, count: int, first: bool, begins: int = 0) -> list[int]:
+    """`count` evenly spaced iterations from where a run begins, the last its last; where it begins
+    too if `first`."""
     if not count:
         return []
-    points = {round(iterations * k / count) for k in range(count + 1)}
-    return sorted(points if first else points - {0})
+    points = {begins + round((iterations - begins) * k / count) for k in range(count + 1)}
+    return sorted(points if first else points - {begins})
 
 
 class Runner:
@@ -97,15 +99,17 @@ class Runner:
         self.report, self.should_stop = report, should_stop
         self.commit_first = commit_first
         cell = cells[0]
-        self.iterations = cell.iterations
+        self.start, self.starts = cell.start, [g.start for g in each]
+        self.begins, self.iterations = cell.begins, cell.iterations
         self.steps_per = cell.steps_per_iteration
         self.contexts = [
             context(program.agent, c.load_config(), c.iterations, g.data, g.inputs, c.env_params)
             for c, g in zip(cells, each, strict=True)
         ]
         self.ctx = program.stack(self.contexts)
-        self.logs = boundaries(cell.iterations, cell.cadence.logs, first=False)
-        self.evals = boundaries(cell.iterations, cell.cadence.evaluations, first=True)
+        logs, evaluations = cell.cadence.logs, cell.cadence.evaluations
+        self.logs = boundaries(cell.iterations, logs, first=False, begins=cell.begins)
+        self.evals = boundaries(cell.iterations, evaluations, first=True, begins=cell.begins)
         self._committed = time.perf_counter()
         self._commit_cost = 0.0
         self._rate = 0.0
@@ -139,13 +143,22 @@ class Runner:
     # --- starting -------------------------------------------------------------------------------
 
     def _begin(self) -> Position:
-        roots = self.program.roots([track.cell.seed for track in self.tracks])
-        at = Position(*self.program.init(roots, self.ctx), 0)
+        at = Position(*self._first(), self.begins)
         self._evaluate_if_due(at)
         self._end_nan(at)
         if self.commit_first:
             self._commit(at)
         return at
+
+    def _first(self) -> tuple[State, metrics.Metrics]:
+        """The state before the first iteration, and empty metrics."""
+        if self.start is None or not self.start.whole:
+            roots = self.program.roots([track.cell.seed for track in self.tracks])
+            return self.program.init(roots, self.ctx, self.starts[0])
+        none = metrics.empty(self.program.shapes(self.contexts[0])[1])
+        # Copies: what advances a state consumes it, and this one may be asked for again.
+        states = [jax.tree.map(jnp.copy, state) for state in self.starts]
+        return self.program.stack(states), self.program.stack([none] * len(states))
 
     def _resume(self) -> Position | None:
         """Where the checkpoints are; None: from the beginning.
@@ -155,11 +168,12 @@ class Runner:
         """
         paths = [self.store.path(track.cell.id, "checkpoint") for track in self.tracks]
         metas = [self._meta(t, p) for t, p in zip(self.tracks, paths, strict=True) if p.exists()]
-        at = {meta["iteration"] for meta in metas} | ({0} if len(metas) < len(paths) else set())
+        new = {self.begins} if len(metas) < len(paths) else set()
+        at = {meta["iteration"] for meta in metas} | new
         if len(at) > 1:
             raise ValueError(f"cells that run together are at different iterations: {sorted(at)}")
         same = all(meta["provenance"].get("width", 1) == self.program.width for meta in metas)
-        if at == {0} and not (same and len(metas) == len(paths)):
+        if at == {self.begins} and not (same and len(metas) == len(paths)):
             return None
         template = self.program.shapes(self.contexts[0])
         states, unfinished = [], []

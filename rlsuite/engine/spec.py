@@ -22,6 +22,7 @@ from rlsuite.engine.checks import (
     check_names,
     check_need,
     check_roles,
+    check_start,
     checked_config,
     checked_env,
     executed_budget,
@@ -30,6 +31,7 @@ from rlsuite.engine.checks import (
 )
 from rlsuite.engine.data import DataRef, at_home, outline, resolve
 from rlsuite.engine.stages import UNSEEN, Source, given_inputs
+from rlsuite.engine.starts import Origin
 from rlsuite.errors import UsageError, nearest
 
 
@@ -51,6 +53,7 @@ class Request:
       flags: names of settings that stand on the command line; the others stand in a file.
       inputs: role -> where it comes from, what the agent's row says laid under it.
       env_params: parameters of the environment by name.
+      start: a file to go on from; its settings and parameters are laid under those given here.
     """
 
     agent: str
@@ -69,6 +72,7 @@ class Request:
     flags: Collection[str] = ()
     inputs: Mapping[str, Source] = field(default_factory=dict)
     env_params: dict[str, float] = field(default_factory=dict)
+    start: Origin | None = None
 
 
 def expand(requests: Iterable[Request]) -> list[Cell]:
@@ -164,7 +168,10 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
     for env_id, data in _tasks(request, row, find):
         env_row = checked_env(row, env_id, request.env_options, data)
         registry.check_params(env_row, request.env_params)
+        if request.start:
+            check_start(request.start, env_row, request.env_options, len(seeds))
         base, run = registry.resolve_preset(row, request.preset, env_id, data.name if data else "")
+        base, preset = {**_before(request), **base}, base
         total = request.total_steps if request.total_steps is not None else run.get("total_steps")
         total = total or row.budget
         if not total:
@@ -172,7 +179,8 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
         for sweep in _points(request):
             settings = {n: v for n, v in sweep.items() if "." not in n}
             config = checked_config(row, env_row, {**base, **request.settings, **settings})
-            iterations, executed = executed_budget(config, total, request.exact_steps)
+            start = request.start and request.start.start
+            iterations, executed = executed_budget(config, total, request.exact_steps, start)
             at = _at(request, sweep)
             registry.check_params(env_row, at.env_params)
             cell = Cell(
@@ -183,10 +191,15 @@ def _expand_one(request: Request, find: Callable[[str, str], DataRef]) -> Iterab
                 series=request.label or request.agent,
                 sweep={n: config.to_mapping().get(n, v) for n, v in sweep.items()},
                 data=data, label=request.label or "", preset=request.preset or "",
-                given=_given(request, {**base, **run}), env_params=dict(at.env_params),
-                makes=row.makes,
+                given=_given(request, {**preset, **run}), env_params=dict(at.env_params),
+                makes=row.makes, start=start,
             )  # fmt: skip
             yield from (given_inputs(cell, row, at.inputs, seed) for seed in seeds)
+
+
+def _before(request: Request) -> dict[str, Any]:
+    """The settings of what is gone on from."""
+    return request.start.config.to_mapping() if request.start else {}
 
 
 def _at(request: Request, point: Mapping[str, Any]) -> Request:
@@ -272,4 +285,5 @@ def _given(request: Request, preset: Mapping[str, Any]) -> dict[str, str]:
         said = {n: v for n, v in vars(source).items() if n != "settings" and v not in ("", None, 0)}
         named += [f"{role}.{name}" for name in (*said, *source.settings)]
     told = {name: "flag" if name in request.flags else "file" for name in named}
-    return {**dict.fromkeys(preset, "preset"), **told}
+    before = dict.fromkeys([*_before(request), "start.file"] if request.start else [], "start")
+    return {**before, **dict.fromkeys(preset, "preset"), **told}

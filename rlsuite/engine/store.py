@@ -88,13 +88,20 @@ class Store:
         return list(asked.values())
 
     def _check_data(self, known: list[Cell], asked: list[Cell]) -> None:
-        """The same runs on a dataset that has changed since are no resumption of them."""
+        """The same runs on a dataset, or from a file, that has changed since are no resumption."""
         was = {cell.data.spec: cell.data for cell in known if cell.data is not None}
         for data in (cell.data for cell in asked if cell.data is not None):
             if data.spec in was and was[data.spec].hash != data.hash:
                 raise UsageError(
                     f"{self.folder} was made when dataset {data.name} had content "
                     f"{was[data.spec].hash}, now {data.hash}: restore it, or use another --out"
+                )
+        began = {cell.start.path: cell.start for cell in known if cell.start is not None}
+        for start in (cell.start for cell in asked if cell.start is not None):
+            if (was_it := began.get(start.path, start)).identity != start.identity:
+                raise UsageError(
+                    f"{self.folder} was made when {start.path} had content {was_it.content}, now "
+                    f"{start.content}: restore it, or use another --out"
                 )
         check_families(cell.data for cell in [*known, *asked])
         check_names((cell.data, cell.env) for cell in [*known, *asked])

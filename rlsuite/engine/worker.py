@@ -168,18 +168,19 @@ class Worker:
         if not self._claim(cell):
             return None
         path = self.store.path(cell.id, "checkpoint")
-        iteration, width = 0, self.width
+        iteration, width = cell.begins, self.width
         try:
             if path.exists():
                 meta = files.read_meta(path)
                 # A cell goes on at the width that it began with: only so are its bits the same.
-                if iteration := meta["iteration"]:
+                if (iteration := meta["iteration"]) > cell.begins:
                     width = meta["provenance"].get("width", 1)
         except UsageError as error:
             self._fail([cell], error)
             self.claims.release(cell.id)
             return None
         shared = tuple(made.key for made in cell.inputs.values() if not made.own)
+        shared += () if cell.start is None else (cell.start.content,)
         return Place(cell.group, cell.iterations, cell.cadence, iteration, width, shared)
 
     def _claim(self, cell: Any) -> bool:
@@ -198,10 +199,11 @@ class Worker:
         from rlsuite.engine.runner import Damaged
 
         left, width = list(batch), place.width if place else self.width
+        begun = place is not None and place.iteration > batch[0].begins
         try:
             while left:
                 try:
-                    return self._run(left, width)
+                    return self._run(left, width, begun)
                 except Damaged as error:
                     # Its companions are at no fault.
                     self._fail([cell for cell in left if cell.id == error.cell_id], error)
@@ -211,12 +213,12 @@ class Worker:
             for cell in batch:
                 self.claims.release(cell.id)
 
-    def _run(self, batch: list[Any], width: int) -> bool:
+    def _run(self, batch: list[Any], width: int, begun: bool = False) -> bool:
         from rlsuite.engine.runner import Damaged, Stopped
 
         for cell in batch:
             emit("start", cell=cell.id, slot=self.slot)
-        runner = self._runner(batch, width)
+        runner = self._runner(batch, width, begun)
         if runner is None:
             return True
         try:
@@ -231,7 +233,7 @@ class Worker:
         self.ran += 1
         return True
 
-    def _runner(self, batch: list[Any], width: int) -> Any:
+    def _runner(self, batch: list[Any], width: int, begun: bool) -> Any:
         """What runs the cells that can be run; None where none can, which is said."""
         from rlsuite.engine.runner import Runner, Stopped
 
@@ -239,7 +241,7 @@ class Worker:
         try:
             self.inputs.check(batch[0])
             program = self._program(batch[0], width)
-            batch, given = self._given(batch, program.agent)
+            batch, given = self._given(batch, program.agent, begun)
             if not batch:
                 return None
             self._check_memory(program, batch[0], given[0])
@@ -260,12 +262,12 @@ class Worker:
             self._fail(batch, error)
         return None
 
-    def _given(self, batch: list[Any], agent: Any) -> tuple[list[Any], list[Any]]:
+    def _given(self, batch: list[Any], agent: Any, begun: bool) -> tuple[list[Any], list[Any]]:
         """The cells whose inputs are good, and these; the others are left out."""
         found = []
         for cell in batch:
             try:
-                found.append((cell, self.inputs.of(cell, agent)))
+                found.append((cell, self.inputs.of(cell, agent, begun)))
             except Unfit as error:
                 self._leave_out([cell], error)
         return [cell for cell, _ in found], [given for _, given in found]

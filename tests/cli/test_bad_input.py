@@ -12,11 +12,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from rlsuite.engine.files import write_arrays
 
 TRAIN = ["train", "ppo", "--env", "CartPole-v1", "--total-steps", "10000"]
 
 COLLECT = ["dataset", "collect", "{dir}/new", "--env", "Pendulum-v1"]
+FROM = ["train", "ppo", "--total-steps", "9999", "--from"]
 TD3 = ["train", "td3", "--env", "Pendulum-v1", "--total-steps", "50000"]
 
 # name -> (arguments, what the line must contain). {dir} is a folder of prepared files.
@@ -138,6 +142,29 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "a film of no episode": (
         ["evaluate", "{dir}/file", "--video", "a.gif", "--video-episodes", "0"], ["at least 1"]
+    ),
+    "from nothing": ([*FROM, "{dir}/none.done"], ["no file", "none.done"]),
+    "from a folder": ([*FROM, "{dir}/foreign"], ["foreign is a folder"]),
+    "from what holds no agent": ([*FROM, "{dir}/blank.safetensors"], ["holds no agent"]),
+    "from another agent": (
+        ["train", "trpo", "--from", "{dir}/ppo.safetensors", "--total-steps", "9999"],
+        ["is of ppo, not of trpo", "rlsuite train ppo"],
+    ),
+    "from NaN": ([*FROM, "{dir}/nan.safetensors"], ["turned to NaN"]),
+    "a whole state elsewhere": (
+        [*FROM, "{dir}/ppo.safetensors", "--env", "Acrobot-v1"],
+        ["whole state on CartPole-v1", "leave --env out"],
+    ),
+    "a whole state as many": (
+        [*FROM, "{dir}/ppo.safetensors", "--seeds", "3"], ["one seed, not as 3"]
+    ),
+    "a policy that does not fit": (
+        [*FROM, "{dir}/policy.safetensors", "--env", "Acrobot-v1"],
+        ["trained on CartPole-v1", "cannot act on Acrobot-v1"],
+    ),
+    "a budget from a state": (
+        ["train", "ppo", "--from", "{dir}/ppo.safetensors", "--total-steps", "100"],
+        ["100 is below one iteration of 512", "try 512"],
     ),
     "list": (["list", "agent"], ["'agent'", "'agents'"]),
     "discrete actions": (
@@ -269,6 +296,14 @@ def prepare(folder: Path) -> None:
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     (folder / "utf16.toml").write_text(GRID, encoding="utf-16")
     break_a_checkpoint(folder / "broken")
+    cell = {"agent": "ppo", "env": "CartPole-v1", "config": {}, "seed": 4}
+    for name, kept, meta in (
+        ("ppo", "state", {"cell": cell, "iteration": 3}),
+        ("policy", "policy", {"cell": cell}),
+        ("nan", "policy", {"cell": cell, "status": "nan"}),
+        ("blank", "policy", {}),
+    ):
+        write_arrays(folder / f"{name}.safetensors", {f"{kept}.x": np.zeros(1)}, meta)
 
 
 def break_a_checkpoint(folder: Path) -> None:
