@@ -106,13 +106,26 @@ def main(argv: Sequence[str]) -> int:
     common.use_dataset_folder(args)
     row = registry.agent(args.agent)
     check_need(row, args.dataset is not None)
-    start = None if args.start is None else starts.read(args.start, args.agent)
-    if args.env is None and args.dataset is None and start is None:
+    if not (args.env or args.dataset or args.start):
         raise UsageError("the following arguments are required: --env")
+    cells = plan([_request(args, row)])
+    if args.dry_run:
+        print(describe(cells, args))
+        return 0
+    if args.out is not None:
+        Store(args.out.absolute()).check_folder()
+    cells = with_data(cells)
+    folder = out_folder(cells, args)
+    made = title(Store(folder), f"{args.agent} on {cells[-1].task}")
+    return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, made)
+
+
+def _request(args: argparse.Namespace, row: registry.AgentRow) -> Request:
+    start = None if args.start is None else starts.read(args.start, args.agent)
     cadence = Cadence(args.evaluations, args.episodes, args.logs, args.eval_mode)
     settings = agent_settings(row, args.agent_options)
     inputs, params = parse_inputs(row, args.input), parse_params(args.env_param)
-    request = Request(
+    return Request(
         agent=args.agent,
         **_where(args, start, params),
         start=start,
@@ -125,16 +138,6 @@ def main(argv: Sequence[str]) -> int:
         flags=[*settings, "total_steps", *named(inputs, params)],
         inputs=inputs,
     )
-    cells = plan([request])
-    if args.dry_run:
-        print(describe(cells, args))
-        return 0
-    if args.out is not None:
-        Store(args.out.absolute()).check_folder()
-    cells = with_data(cells)
-    folder = out_folder(cells, args)
-    made = title(Store(folder), f"{args.agent} on {cells[-1].task}")
-    return common.run_cells(cells, folder, ["rlsuite", "train", *argv], args, made)
 
 
 def _where(

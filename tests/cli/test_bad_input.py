@@ -296,6 +296,11 @@ def prepare(folder: Path) -> None:
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     (folder / "utf16.toml").write_text(GRID, encoding="utf-16")
     break_a_checkpoint(folder / "broken")
+    leave_starts(folder)
+
+
+def leave_starts(folder: Path) -> None:
+    """Files that a run might go on from, as far as their headers say."""
     cell = {"agent": "ppo", "env": "CartPole-v1", "config": {}, "seed": 4}
     for name, kept, meta in (
         ("ppo", "state", {"cell": cell, "iteration": 3}),
