@@ -27,6 +27,7 @@ EXAMPLE = """example:
   rlsuite train ppo --env CartPole-v1 --preset purejaxrl --seeds 16 --total-steps 500000
   rlsuite train ppo --env Pendulum-v1 --total-steps 1e6 --agent.gamma 0.9 --seeds 8:16
   rlsuite train prdc --dataset pendulum-replay --total-steps 20000
+  rlsuite train ppo --from runs/NAME/cells/ID.checkpoint --total-steps 1e6
 
 The same command again skips finished seeds, resumes broken ones and adds new ones.
 `rlsuite train ppo --help` lists the agent's settings."""
@@ -56,9 +57,7 @@ def build_parser(agent: str | None) -> Parser:
         help="go on from a cell's .checkpoint or a file of rlsuite.save, --total-steps on top; "
         "from a .done, which is a policy, every seed starts anew. Settings are the file's",
     )  # fmt: skip
-    parser.add_argument(
-        "--seeds", help="a number, FROM:TO, or a list 0,3,7 [1; with --from the file's]"
-    )
+    parser.add_argument("--seeds", help="a number, FROM:TO, or a list 0,3,7 [1, or the file's]")
     parser.add_argument(
         "--total-steps", type=whole, help="of each seed: environment steps, or updates"
     )
