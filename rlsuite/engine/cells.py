@@ -352,6 +352,11 @@ def _digest(value: Any) -> str:
 def executed_budget(config: Config, total_steps: int, exact: bool = False) -> tuple[int, int]:
     """Round a budget down to whole iterations, after what fills the replay.
 
+    Args:
+      config: of the agent.
+      total_steps: asked for, in the unit of the agent's budget; what fills the replay counts.
+      exact: refuse to round.
+
     Returns:
       (iterations, executed environment steps).
 

@@ -96,6 +96,11 @@ def task(env_id: str) -> str:
 def check_fit(ref: DataRef, env: registry.EnvRow, options: Mapping[str, Any]) -> None:
     """Refuse data of another environment. With `options` its sizes are known only once it is built.
 
+    Args:
+      ref: the data.
+      env: row of the environment that it is for.
+      options: that the environment is built with.
+
     Raises:
       UsageError: naming both, and the environment the data belongs to.
     """

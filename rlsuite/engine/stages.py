@@ -65,7 +65,18 @@ class Source:
 def checked_env(
     row: registry.AgentRow, env_id: str, options: Mapping[str, Any], data: DataRef | None
 ) -> registry.EnvRow:
-    """The environment's row, fit for an agent and for what it learns from."""
+    """The environment's row, fit for an agent and for what it learns from.
+
+    Args:
+      row: of the agent.
+      env_id: of the environment.
+      options: that it is built with.
+      data: what the agent learns from, if there is any.
+
+    Raises:
+      UsageError: an unknown environment or option, actions the agent has no policy for, data of
+        another environment.
+    """
     env_row = registry.env(env_id, options)
     check_actions(row, env_row)
     registry.check_options(env_row, options)
@@ -78,6 +89,11 @@ def checked_config(
     row: registry.AgentRow, env_row: registry.EnvRow, settings: Mapping[str, Any]
 ) -> Config:
     """Settings that an agent and an environment allow.
+
+    Args:
+      row: of the agent.
+      env_row: of the environment.
+      settings: by name; the others keep their defaults.
 
     Raises:
       UsageError: a setting is unknown, of another type or out of bounds, or not for this one.
@@ -92,7 +108,17 @@ def checked_config(
 def given_inputs(
     cell: Cell, row: registry.AgentRow, sources: Mapping[str, Source], seed: int
 ) -> Cell:
-    """The cell of a seed, with what it is given."""
+    """The cell of a seed, with what it is given.
+
+    Args:
+      cell: of any seed.
+      row: of its agent, which says what it takes.
+      sources: by role; what is not among them is made by whom the row names.
+      seed: of the cell that is returned.
+
+    Raises:
+      UsageError: nobody makes an input, or what is to make it does not fit.
+    """
     given = {
         i.role: _input(cell, i, sources.get(i.role, Source()), sources, seed) for i in row.inputs
     }
@@ -174,6 +200,11 @@ FILES = (".done", ".checkpoint", ".safetensors")
 
 def table_source(role: str, said: Any, where: str) -> Source:
     """An input of a grid file: an agent's name, a file's path or a table.
+
+    Args:
+      role: of the input.
+      said: what stands in the file.
+      where: in the file, for the message.
 
     Raises:
       UsageError: an unknown key, or a value of another type.
