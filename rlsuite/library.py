@@ -457,7 +457,13 @@ def load(path: str | Path, *, env: Environment | None = None) -> Saved:
 
 @overload
 def load(path: str | Path, agent: Agent[Any, Any, Any], data: Tree = None) -> PolicyParams:
-    """The policy, for an agent that is there."""
+    """The policy, for an agent that is there.
+
+    Args:
+      path: of `save`'s file, or of a run folder's cell.
+      agent: whose policy it holds.
+      data: what the agent learns from, where its shapes alone do not say those of the state.
+    """
 
 
 def load(

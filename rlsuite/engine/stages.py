@@ -55,7 +55,17 @@ class Source:
 def given_inputs(
     cell: Cell, row: registry.AgentRow, sources: Mapping[str, Source], seed: int
 ) -> Cell:
-    """The cell of a seed, with what it is given."""
+    """The cell of a seed, with what it is given.
+
+    Args:
+      cell: of any seed.
+      row: of its agent, which says what it takes.
+      sources: by role; what is not among them is made by whom the row names.
+      seed: of the cell that is returned.
+
+    Raises:
+      UsageError: nobody makes an input, or what is to make it does not fit.
+    """
     given = {
         i.role: _input(cell, i, sources.get(i.role, Source()), sources, seed) for i in row.inputs
     }
@@ -137,6 +147,11 @@ FILES = (".done", ".checkpoint", ".safetensors")
 
 def table_source(role: str, said: Any, where: str) -> Source:
     """An input of a grid file: an agent's name, a file's path or a table.
+
+    Args:
+      role: of the input.
+      said: what stands in the file.
+      where: in the file, for the message.
 
     Raises:
       UsageError: an unknown key, or a value of another type.
