@@ -82,17 +82,7 @@ def _input(
     """
     if source.path:
         return from_file(wanted, Path(source.path))
-    if not (name := source.agent or wanted.maker):
-        makers = [row.name for row in registry.agents().values() if row.makes == wanted.kind]
-        hint = f"try {wanted.role} = {makers[0]!r}" if makers else "no agent here makes one"
-        raise UsageError(f"{cell.agent} needs a {wanted.role} and none was given: {hint}")
-    row = registry.agent(name)
-    if row.makes != wanted.kind:
-        makers = [row.name for row in registry.agents().values() if row.makes == wanted.kind]
-        raise UsageError(
-            f"{name} makes {f'a {row.makes}' if row.makes else 'nothing for others'}, the "
-            f"{wanted.role} of {cell.agent} is a {wanted.kind}: {nearest(name, makers)}"
-        )
+    row = _maker(cell, wanted, source)
     own = source.seed == "own"
     chosen = check_seeds([seed if own else source.seed])[0]
     env_id = source.env or cell.env
@@ -108,16 +98,31 @@ def _input(
     config = checked_config(row, env_row, {**base, **source.settings})
     total = source.total_steps or run.get("total_steps") or row.budget
     if not total:
-        raise UsageError(f"no budget for the {wanted.role} {name} makes: give total_steps")
+        raise UsageError(f"no budget for the {wanted.role} {row.name} makes: give total_steps")
     iterations, executed = executed_budget(config, total)
     told = {**dict.fromkeys([*base, *run], "preset"), **dict.fromkeys(source.settings, "file")}
     maker = Cell(
-        agent=name, env=env_id, config=config.to_mapping(), seed=0, iterations=iterations,
-        total_steps=executed, env_options=dict(options), cadence=UNSEEN, series=name, data=data,
+        agent=row.name, env=env_id, config=config.to_mapping(), seed=0, iterations=iterations,
+        total_steps=executed, env_options=dict(options), cadence=UNSEEN, series=row.name, data=data,
         preset=source.preset or "", makes=row.makes, env_params=params,
         given=told,
     )  # fmt: skip
     return Made(row.makes, given_inputs(maker, row, sources, chosen), own)
+
+
+def _maker(cell: Cell, wanted: registry.Input, source: Source) -> registry.AgentRow:
+    """The agent that makes an input: the one that is named, else the row's."""
+    makers = [row.name for row in registry.agents().values() if row.makes == wanted.kind]
+    if not (name := source.agent or wanted.maker):
+        hint = f"try {wanted.role} = {makers[0]!r}" if makers else "no agent here makes one"
+        raise UsageError(f"{cell.agent} needs a {wanted.role} and none was given: {hint}")
+    row = registry.agent(name)
+    if row.makes != wanted.kind:
+        raise UsageError(
+            f"{name} makes {f'a {row.makes}' if row.makes else 'nothing for others'}, the "
+            f"{wanted.role} of {cell.agent} is a {wanted.kind}: {nearest(name, makers)}"
+        )
+    return row
 
 
 def from_file(wanted: registry.Input, path: Path) -> Made:
