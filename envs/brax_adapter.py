@@ -66,7 +66,14 @@ class BraxEnv:
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`. brax's steps are deterministic: `key` is not used."""
+        """See `rlsuite.types.Environment`.
+
+        Args:
+          key: not read: brax's steps are deterministic.
+          state: of `reset` or of the step before; not changed.
+          action: [nu] in [-1, 1].
+          params: (), brax's tasks have none.
+        """
         # A copy: brax updates the dicts in the state it is given.
         given = jax.tree.map(lambda leaf: leaf, state.brax)
         with quiet():

@@ -96,7 +96,17 @@ def account(
     terminated: Array,
     truncated: Array,
 ) -> tuple[VectorState, VectorStep]:
-    """Episode statistics around what the host returned."""
+    """Episode statistics around what the host returned.
+
+    Args:
+      state: before the step.
+      token: of the simulators after it.
+      obs: [n, ...], where an episode ended that of the reset.
+      final_obs: [n, ...], what the step led to.
+      reward: [n], undiscounted.
+      terminated: [n].
+      truncated: [n].
+    """
     done = terminated | truncated
     returns, lengths = state.episode_return + reward, state.episode_length + 1
     new = state.replace(

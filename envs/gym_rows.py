@@ -120,6 +120,11 @@ def close(env: Any) -> None:
 def begin(env: gymnasium.Env, env_id: str, seed: int | None = None) -> np.ndarray:
     """Reset; the observation as agents see it (`encoded`), an array of its own.
 
+    Args:
+      env: as `build` makes it.
+      env_id: for the message.
+      seed: of the environment's generator; None: it goes on with the one it has.
+
     Raises:
       UsageError: it is something else than the space says.
     """
@@ -135,6 +140,11 @@ def advance(
     env: gymnasium.Env, env_id: str, action: np.ndarray | np.generic
 ) -> tuple[np.ndarray, float, bool, bool]:
     """One step, from an action of the space `playable` gives.
+
+    Args:
+      env: as `build` makes it, reset before.
+      env_id: for the message.
+      action: of the space's shape, or an index from its start.
 
     Returns:
       (observation as agents see it, reward, terminated, truncated), nothing shared with the
@@ -166,6 +176,14 @@ def decode(action: np.ndarray | np.generic, space: spaces.Space) -> Any:
 
 def seen(env_id: str, space: spaces.Space, obs: Any) -> np.ndarray:
     """An observation as agents see it (`encoded`), copied.
+
+    Args:
+      env_id: for the message.
+      space: the simulator's own.
+      obs: as the simulator gave it.
+
+    Returns:
+      The space's shape in float32 or bytes; one-hot [n] of a Discrete one.
 
     Raises:
       UsageError: of another shape than the space, or of values that its type cannot hold.

@@ -66,7 +66,14 @@ class GymnaxEnv:
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`."""
+        """See `rlsuite.types.Environment`.
+
+        Args:
+          key: of what is random in the step.
+          state: of `reset` or of the step before.
+          action: an index, or a box's entries in any shape of their number.
+          params: gymnax's; any field may be traced or batched.
+        """
         space = self.action_space
         action = jnp.asarray(action, space.dtype).reshape(space.shape or ())
         obs, new, reward, terminated, _ = self._env.step_env(key, state, action, params)

@@ -61,7 +61,14 @@ class Probe:
     def step(
         self, key: PRNGKeyArray, state: State, action: Array, params: Params
     ) -> tuple[State, TimeStep]:
-        """See `rlsuite.types.Environment`. Nothing is random but the reset."""
+        """See `rlsuite.types.Environment`.
+
+        Args:
+          key: not read: nothing is random but the reset.
+          state: of `reset` or of the step before.
+          action: an index, or [1] where continuous.
+          params: the factor on every reward.
+        """
         reward, earned = self.reward(state, action)
         state = State(state.time + 1, state.sign, earned)
         terminated, truncated = self.ending(state)

@@ -16,7 +16,13 @@ WIDEST = 1e6
 
 
 def from_unit(action: Any, low: Any, high: Any) -> Any:
-    """[-1, 1] -> [low, high], for arrays of numpy or jax."""
+    """[-1, 1] -> [low, high], for arrays of numpy or jax.
+
+    Args:
+      action: in [-1, 1].
+      low: a number, or an array that broadcasts with `action`.
+      high: likewise.
+    """
     return low + (action + 1) * 0.5 * (high - low)
 
 

@@ -73,6 +73,14 @@ def check_spaces(env: Any) -> None:
 def actions(env: Environment, n: int, given: Array) -> Array:
     """Actions of n copies in the space's shape, which flat ones are brought to.
 
+    Args:
+      env: whose actions they are.
+      n: copies.
+      given: [n, ...], any shape of as many entries as the space's.
+
+    Returns:
+      [n, *space.shape].
+
     Raises:
       UsageError: they are not of the space's size.
     """
@@ -89,6 +97,11 @@ def actions(env: Environment, n: int, given: Array) -> Array:
 
 def drawn(env: Environment, n: int, out: Any) -> tuple[EnvState, Array]:
     """What `reset` gave for n copies: (state, observations of the space's type).
+
+    Args:
+      env: whose reset it was.
+      n: copies.
+      out: what came back, under `vmap`.
 
     Raises:
       UsageError: it is something else.

@@ -48,7 +48,16 @@ def knob(
     lt: float | None = None,
     le: float | None = None,
 ) -> Any:
-    """A configuration field with its help text and bounds."""
+    """A configuration field with its help text and bounds.
+
+    Args:
+      default: its value where nothing is said.
+      help: for `--help`, without a full stop.
+      gt: a number that it, or each entry of a list, is above.
+      ge: the least it may be, or each entry of a list.
+      lt: a number that it, or each entry of a list, is below.
+      le: the most it may be, or each entry of a list.
+    """
     bounds = {k: v for k, v in {"gt": gt, "ge": ge, "lt": lt, "le": le}.items() if v is not None}
     return dataclasses.field(default=default, metadata={"help": help, "bounds": bounds})
 

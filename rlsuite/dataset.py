@@ -82,7 +82,13 @@ class Dataset(NamedTuple):
 
 
 def draw(data: Dataset, key: PRNGKeyArray, shape: tuple[int, ...]) -> Int[Array, "*shape"]:
-    """Places of uniformly drawn rows, with replacement."""
+    """Places of uniformly drawn rows, with replacement.
+
+    Args:
+      data: of its rows only those in `kept` are drawn, if it has any.
+      key: used up.
+      shape: of the places.
+    """
     if data.kept is None:
         return jax.random.randint(key, shape, 0, data.size)
     return data.kept[jax.random.randint(key, shape, 0, data.kept.shape[0])]

@@ -66,6 +66,12 @@ def ratio(log_ratio: Float[Array, "*b"]) -> Float[Array, "*b"]:
 def surrogate(drift: Drift, rule: Any, x: DriftInput, ctx: Any) -> Float[Array, "*b"]:
     """r A - drift: what is maximised, per sample. Nothing is stop-gradiented.
 
+    Args:
+      drift: any.
+      rule: the drift's own state, from `init` or `adapt`.
+      x: one row a sample.
+      ctx: the run's `Context`, for the drift.
+
     Raises:
       AssertionError: a penalty, a ratio or an advantage of another shape; while it is traced.
     """

@@ -46,5 +46,11 @@ def root(seed: int | Int[Array, ""], namespace: Namespace = Namespace.REPORT) ->
 
 
 def stream(key: PRNGKeyArray, purpose: Purpose, counter: Counter = 0) -> PRNGKeyArray:
-    """The `counter`-th key of the stream of `purpose` below `key`."""
+    """The `counter`-th key of the stream of `purpose` below `key`.
+
+    Args:
+      key: of a run (`root`), or below it.
+      purpose: what is drawn.
+      counter: iterations, or whatever counts the draws for this purpose.
+    """
     return jax.random.fold_in(jax.random.fold_in(key, purpose), counter)

@@ -213,9 +213,7 @@ def train(
     _check_inputs(row, inputs or {}, bool(workers))
     evaluations = 0 if row.makes else evaluations
     start, known = _start(agent, warm, resume, data)
-    chosen = check_seeds(known if seeds is None and known else _given(seeds))
-    if start.states and len(chosen) != len(start.states):
-        raise UsageError(f"{len(start.states)} states cannot go on as {len(chosen)} seeds")
+    chosen = _chosen(seeds, start, known)
     if workers:
         if not (warm is resume is callback is None and width == "auto"):
             raise UsageError("workers= takes no warm, resume, callback or width: leave them out")
@@ -269,6 +267,16 @@ def _followed(
 
 # Of agents that are in no registry: nothing is known of what they need.
 _ANY = registry.AgentRow("", "", "")
+
+
+def _chosen(
+    seeds: SupportsIndex | Iterable[SupportsIndex] | None, start: Start, known: list[int]
+) -> list[int]:
+    """The seeds that are asked for, by default those that go on."""
+    chosen = check_seeds(known if seeds is None and known else _given(seeds))
+    if start.states and len(chosen) != len(start.states):
+        raise UsageError(f"{len(start.states)} states cannot go on as {len(chosen)} seeds")
+    return chosen
 
 
 def _given(
@@ -457,7 +465,13 @@ def load(path: str | Path, *, env: Environment | None = None) -> Saved:
 
 @overload
 def load(path: str | Path, agent: Agent[Any, Any, Any], data: Tree = None) -> PolicyParams:
-    """The policy, for an agent that is there."""
+    """The policy, for an agent that is there.
+
+    Args:
+      path: of `save`'s file, or of a run folder's cell.
+      agent: whose policy it holds.
+      data: what the agent learns from, where its shapes alone do not say those of the state.
+    """
 
 
 def load(

@@ -49,7 +49,13 @@ def update(moments: Moments, batch: Num[Array, "*batch"]) -> Moments:
 def normalize(
     moments: Moments, x: Num[Array, "*batch"], clip: float | Float[Array, ""]
 ) -> Float[Array, "*batch"]:
-    """(x - mean) / sqrt(var + 1e-8), clipped to ±clip. Statistics are constants to gradients."""
+    """(x - mean) / sqrt(var + 1e-8), clipped to ±clip. Statistics are constants to gradients.
+
+    Args:
+      moments: of the observations seen before.
+      x: its trailing axes are those of the statistics.
+      clip: in standard deviations.
+    """
     moments = jax.lax.stop_gradient(moments)
     scaled = (x - moments.mean) * jax.lax.rsqrt(moments.var + 1e-8)
     return jnp.clip(scaled, -clip, clip)
@@ -66,6 +72,12 @@ def discounted_sums(
     As in OpenAI baselines' VecNormalize. (Multiplying by 1 - done before adding the same step's
     reward, as several ports do, forgets the last step and leaks the old reward into the next
     episode.)
+
+    Args:
+      running: G before the first of these steps.
+      reward: as the environment gave it.
+      done: the episode ended in this step, for either reason.
+      discount: gamma.
 
     Returns:
       (G after the last step, G[t, n] recorded before each reset).
@@ -84,5 +96,11 @@ def discounted_sums(
 def scale_reward(
     moments: Moments, reward: Float[Array, "*batch"], clip: float | Float[Array, ""]
 ) -> Float[Array, "*batch"]:
-    """r / sqrt(Var[G] + 1e-8), clipped to ±clip; no mean is subtracted."""
+    """r / sqrt(Var[G] + 1e-8), clipped to ±clip; no mean is subtracted.
+
+    Args:
+      moments: of `discounted_sums`, scalars.
+      reward: as the environment gave it.
+      clip: of the scaled reward.
+    """
     return jnp.clip(reward * jax.lax.rsqrt(moments.var + 1e-8), -clip, clip)

@@ -405,6 +405,12 @@ def resolve_preset(
     environment id and dataset name, laid over the rest in this order) are its own. Without a name,
     the defaults hold.
 
+    Args:
+      row: of the agent.
+      name: of the preset; None for none.
+      env_id: looked up in the sub-table `env`.
+      dataset: looked up in the sub-table `dataset`; "" for none.
+
     Returns:
       (agent settings, run settings such as total_steps).
 

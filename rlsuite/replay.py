@@ -53,7 +53,13 @@ def row_bytes(row: PyTree) -> int:
 
 
 def add(replay: Replay, rows: PyTree, mask: Bool[Array, " n"] | None = None) -> Replay:
-    """Append rows [n, ...] in order; those with a False mask leave no trace. n <= capacity."""
+    """Append rows [n, ...] in order; those with a False mask leave no trace. n <= capacity.
+
+    Args:
+      replay: the ring.
+      rows: of the ring's structure; cast to its types.
+      mask: rows that are kept; None: all.
+    """
     n, capacity = jax.tree.leaves(rows)[0].shape[0], replay.capacity
     if mask is None:
         place, added = replay.head + jnp.arange(n), jnp.int32(n)
@@ -79,6 +85,11 @@ def draw(replay: Replay, key: PRNGKeyArray, shape: tuple[int, ...]) -> Int[Array
 
     32 random bits modulo the size: a place is at most size / 2^32 of itself too likely.
     `jax.random.randint` draws twice and splits its key to do better.
+
+    Args:
+      replay: the ring.
+      key: used up.
+      shape: of the places.
     """
     bits = jax.random.bits(key, shape, jnp.uint32)
     return (bits % replay.size.astype(jnp.uint32)).astype(jnp.int32)
@@ -90,7 +101,13 @@ def take(replay: Replay, places: Int[Array, "*b"]) -> PyTree:
 
 
 def sample(replay: Replay, key: PRNGKeyArray, batch_size: int) -> PyTree:
-    """A uniform minibatch [batch_size, ...], drawn with replacement."""
+    """A uniform minibatch [batch_size, ...], drawn with replacement.
+
+    Args:
+      replay: the ring, not empty.
+      key: used up.
+      batch_size: rows.
+    """
     return take(replay, draw(replay, key, (batch_size,)))
 
 

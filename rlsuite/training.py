@@ -178,6 +178,13 @@ class Plan:
 def plan(agent: Agent, total_steps: int, evaluations: int, logs: int, start: Start) -> Plan:
     """Iterations and cadence of a call; of a run that goes on, `total_steps` more.
 
+    Args:
+      agent: any.
+      total_steps: in the unit of the agent's budget: environment steps, or gradient updates.
+      evaluations: how many, evenly spaced, the last at the end.
+      logs: how many, evenly spaced, the last at the end; at most one an iteration.
+      start: where the seeds start.
+
     Raises:
       UsageError: a budget below one iteration.
     """
@@ -398,6 +405,12 @@ def evaluation_returns(rows: list[Rows], steps: Sequence[int]) -> Float[np.ndarr
 def chosen_width(agent: Agent, ctx: Context[Any], count: int, width: int | str) -> int:
     """How many seeds to run at once: one on a CPU, else a power of two that fits into memory.
 
+    Args:
+      agent: any.
+      ctx: of the runs.
+      count: seeds there are.
+      width: asked for, or "auto".
+
     Raises:
       UsageError: several on a CPU in a process that was not started for it, or no width.
     """
@@ -415,7 +428,13 @@ def chosen_width(agent: Agent, ctx: Context[Any], count: int, width: int | str) 
 
 
 def fitting_width(agent: Agent, ctx: Context[Any], count: int) -> int:
-    """The largest power of two of runs whose states and rollouts fit into the device's memory."""
+    """The largest power of two of runs whose states and rollouts fit into the device's memory.
+
+    Args:
+      agent: any.
+      ctx: of the runs; its data and inputs are held once for all.
+      count: seeds there are, which bounds it.
+    """
     stats = jax.devices()[0].memory_stats() or {}
     free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
     state = jax.eval_shape(agent.init, keys.root(0), ctx)

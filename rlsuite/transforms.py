@@ -25,7 +25,13 @@ Affine = tuple[Scalar, Scalar]
 def standardize(
     stats: Stats, obs: Float[Array, "*b"], epsilon: Scalar = OBS_EPSILON
 ) -> Float[Array, "*b"]:
-    """(obs - mean) / (std + epsilon): epsilon is added to the deviation, not under a root."""
+    """(obs - mean) / (std + epsilon): epsilon is added to the deviation, not under a root.
+
+    Args:
+      stats: of the dataset.
+      obs: its trailing axes are those of an observation.
+      epsilon: in the observation's own units.
+    """
     return (obs - stats.obs_mean) / (stats.obs_std + epsilon)
 
 

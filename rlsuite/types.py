@@ -142,7 +142,17 @@ class Environment(Protocol):
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams, /
     ) -> tuple[EnvState, TimeStep]:
-        """Advance one step. Never resets."""
+        """Advance one step. Never resets.
+
+        Args:
+          key: of what is random in the step.
+          state: of `reset` or of the step before.
+          action: of the action space's shape, or one of its numbers.
+          params: as `default_params`, perhaps traced.
+
+        Returns:
+          The state after the step, of the same structure, and what the step led to.
+        """
         ...
 
 

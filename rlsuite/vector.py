@@ -220,7 +220,13 @@ def _auto_reset(
 
 
 def select(mask: Bool[Array, " n"], a: Any, b: Any) -> Any:
-    """Row-wise choice between two arrays (or typed keys) with leading axis n."""
+    """Row-wise choice between two arrays (or typed keys) with leading axis n.
+
+    Args:
+      mask: rows that are taken from `a`.
+      a: [n, ...].
+      b: [n, ...], of the type of `a`.
+    """
     if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
         data = select(mask, jax.random.key_data(a), jax.random.key_data(b))
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(a))

@@ -118,6 +118,11 @@ def refuse_bad_values(path: Path, rec: Recording) -> None:
 def refuse_other_sizes(path: Path, rec: Recording, env: Any) -> None:
     """Refuse data of other sizes than the environment that was built, its options included.
 
+    Args:
+      path: for the message.
+      rec: whose header is compared.
+      env: built; its spaces count.
+
     Raises:
       UsageError: with both.
     """
@@ -153,6 +158,12 @@ def outside(action: Num[np.ndarray, "n *a"], space: Any) -> int:
 def refuse_outside(path: Path, rec: Recording, space: Any, called: str) -> None:
     """Refuse actions that a space does not hold.
 
+    Args:
+      path: for the message.
+      rec: its actions as recorded, on the environment's own scale.
+      space: with `low` and `high`, or with `n` and perhaps `start` for indices.
+      called: the space, for the message.
+
     Raises:
       UsageError: with how many, and the largest.
     """
@@ -166,6 +177,14 @@ def refuse_outside(path: Path, rec: Recording, space: Any, called: str) -> None:
 
 def scaled_actions(path: Path, rec: Recording, space: Any) -> Num[np.ndarray, "n *a"]:
     """An agent's actions: vectors in [-1, 1] whatever the box's shape, or indices from 0.
+
+    Args:
+      path: for the message.
+      rec: its actions as recorded, on the environment's own scale.
+      space: the environment's, Box or Discrete.
+
+    Returns:
+      float32[n, d], d the box's number of entries, or indices [n].
 
     Raises:
       UsageError: some are outside the environment's space.

@@ -81,7 +81,13 @@ def _row(ref: DataRef, rec: Recording, asked: str, clip: bool) -> registry.EnvRo
 
 
 def write(layout: str, target: Path, rec: Recording, row: registry.EnvRow | None) -> None:
-    """Write a recording in a layout of `formats`; `row` says the bounds of actions where known.
+    """Write a recording in a layout of `formats`.
+
+    Args:
+      layout: d4rl, minari or npz.
+      target: the file, or Minari's folder; what it lies in is made.
+      rec: its actions on the environment's own scale.
+      row: of its environment, where that is known: Minari's layout tells the bounds of actions.
 
     Raises:
       UsageError: the target cannot be written.

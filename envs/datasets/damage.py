@@ -54,6 +54,11 @@ def _reason(error: BaseException) -> str:
 def score(path: Path, low: Any, high: Any) -> tuple[float, float] | None:
     """The returns that count as 0 and 100, as a file says them; None where it says neither or half.
 
+    Args:
+      path: for the message.
+      low: the return that counts as 0, whatever the file holds there; None where it holds nothing.
+      high: the return that counts as 100, likewise.
+
     Raises:
       UsageError: they are no numbers, or not one below the other.
     """

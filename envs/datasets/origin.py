@@ -21,6 +21,11 @@ FAMILIES = ("d4rl", "minari", "own")
 def family(path: Path, header: Header, row: DatasetRow | None) -> str:
     """d4rl, minari or own: a file that says nothing and is called like no other is one's own.
 
+    Args:
+      path: for the message.
+      header: of the file.
+      row: of the dataset it is called as; None where no known one is called so.
+
     Raises:
       UsageError: it says another, or another than that of the dataset it is called as.
     """
@@ -35,7 +40,19 @@ def family(path: Path, header: Header, row: DatasetRow | None) -> str:
 
 
 def environment(path: Path, header: Header, row: DatasetRow | None) -> str:
-    """What the file says; for a file that is called as a known one, of the same task."""
+    """What the file says; for a file that is called as a known one, of the same task.
+
+    Args:
+      path: for the message.
+      header: of the file.
+      row: of the dataset it is called as; None where no known one is called so.
+
+    Returns:
+      The suite's id where it has one; "" where nobody says.
+
+    Raises:
+      UsageError: it says another task than that of the dataset it is called as.
+    """
     said = suite_id(header.env)
     if row is None or (said in registry.envs() and task(said) == task(row.env)):
         return said
@@ -49,6 +66,11 @@ def environment(path: Path, header: Header, row: DatasetRow | None) -> str:
 
 def refuse_borrowed_name(target: Path, family: str, env: str) -> None:
     """Refuse to write what would be taken for another dataset by its name.
+
+    Args:
+      target: the file or folder to be written.
+      family: of the data: d4rl, minari or own.
+      env: id of the data's environment, or "".
 
     Raises:
       UsageError: naming that dataset.

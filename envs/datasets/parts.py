@@ -25,7 +25,13 @@ def beside(target: Path) -> Path:
 
 
 def chunk(parts: Path, stream: int, start: int) -> Path:
-    """The file of a chunk."""
+    """The file of a chunk.
+
+    Args:
+      parts: the folder.
+      stream: number of the policy that is recorded.
+      start: steps of each environment before it.
+    """
     return parts / f"{stream:03}-{start:09}.safetensors"
 
 

@@ -108,6 +108,12 @@ def check_columns(
 def refuse_other_type(where: Path | str, key: str, dtype: Any, kinds: str) -> None:
     """Refuse a column that holds no numbers, or not of numpy's `kinds`.
 
+    Args:
+      where: the file, for the message.
+      key: the column's name.
+      dtype: numpy's, of the column.
+      kinds: letters of `dtype.kind` that are allowed: with f numbers, else indices.
+
     Raises:
       UsageError: naming both.
     """
@@ -156,6 +162,11 @@ def header(layout: str, columns: Mapping[str, Any], **said: Any) -> Header:
 def flags(where: Path | str, key: str, column: Any) -> Bool[np.ndarray, " n"]:
     """A column of yes and no.
 
+    Args:
+      where: the file, for the message.
+      key: the column's name.
+      column: [n] or [n, 1] of any type.
+
     Raises:
       UsageError: it holds anything but 0 and 1, which would end episodes nobody meant to end.
     """
@@ -167,6 +178,12 @@ def flags(where: Path | str, key: str, column: Any) -> Bool[np.ndarray, " n"]:
 
 def recording(path: Path, said: Header, columns: Mapping[str, Any]) -> Recording:
     """Flat columns as a recording: float32, (n, 1) squeezed.
+
+    Args:
+      path: for the message.
+      said: the header, of these columns.
+      columns: checked (`check_columns`), by D4RL's names; of those that are not required any may be
+        missing.
 
     Raises:
       UsageError: ends of episodes that are neither 0 nor 1.

@@ -146,6 +146,11 @@ def as_seen(path: Path, rec: Recording, space: Any) -> Recording:
     """With observations of the environment's own type: images are bytes again, which networks
     divide by 255 when they learn as when they act.
 
+    Args:
+      path: for the message.
+      rec: its observations float32 [n, ...].
+      space: the environment's observations.
+
     Raises:
       UsageError: they are no bytes.
     """

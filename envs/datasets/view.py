@@ -77,7 +77,16 @@ def chunk_returns(
     reward: Float[np.ndarray, " n"], terminated: Bool[np.ndarray, " n"], limit: int
 ) -> Float[np.ndarray, " c"]:
     """Returns of chunks that end at a terminal or after `limit` rows; an unfinished last is left
-    out, unless it is all there is."""
+    out, unless it is all there is.
+
+    Args:
+      reward: in the order of the rows.
+      terminated: rows that end a chunk.
+      limit: most rows of a chunk.
+
+    Returns:
+      A sum of rewards for each chunk, undiscounted.
+    """
     stops = np.append(np.flatnonzero(terminated) + 1, len(reward))
     cuts: list[Any] = []
     start = 0

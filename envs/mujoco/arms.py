@@ -26,7 +26,14 @@ def first_allowed(points: Array, allowed: Array) -> Array:
 
 
 def between(s: Physics, c: Facts, a: str, b: str) -> Numbers:
-    """From body b to body a: [3]."""
+    """From body b to body a: [3].
+
+    Args:
+      s: `xpos`, metres.
+      c: `bodies`.
+      a: name of the body that is pointed at.
+      b: name of the body that it is seen from.
+    """
     return s.xpos[..., c.bodies[a], :] - s.xpos[..., c.bodies[b], :]
 
 
@@ -39,12 +46,26 @@ def _reads(c: Facts) -> tuple[str, ...]:
 
 
 def reacher_distance(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """From the target to the fingertip: [1]."""
+    """From the target to the fingertip: [1].
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `xpos`, metres.
+      c: `bodies`.
+    """
     return _norm(xp, between(s, c, "fingertip", "target"))[..., None]
 
 
 def reacher_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Facts) -> Numbers:
-    """Minus distance, minus the price of the action."""
+    """Minus distance, minus the price of the action.
+
+    Args:
+      xp: numpy or jax.numpy.
+      before: `reacher_distance` before the step: [1], metres. Only v4 reads it.
+      s: after the step. Only v5 reads it.
+      action: [2], as the agent gave it, not clipped.
+      c: version and, in v5, the options that are weights.
+    """
     if c.version == 4:
         return -before[..., 0] - squares(xp, action)
     distance = reacher_distance(xp, s, c)[..., 0]
@@ -53,7 +74,13 @@ def reacher_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Fac
 
 
 def reacher_observe(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """Cosines and sines of the joints, target, joint velocities, target to fingertip."""
+    """Cosines and sines of the joints, target, joint velocities, target to fingertip.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `qpos` (two angles in radians, the target's x and y in metres), `qvel` and `xpos`.
+      c: version, for v4 shows the third coordinate of the gap too, and `bodies`.
+    """
     theta = s.qpos[..., :2]
     gap = between(s, c, "fingertip", "target")[..., : 3 if c.version == 4 else 2]
     parts = [xp.cos(theta), xp.sin(theta), s.qpos[..., 2:], s.qvel[..., :2], gap]
@@ -71,21 +98,44 @@ def reacher_noise(key: PRNGKeyArray, c: Facts) -> Array:
 
 
 def reacher_place(xp: Any, noise: Numbers, c: Facts) -> tuple[Numbers, Numbers]:
-    """The target is where it was drawn, and rests."""
+    """The target is where it was drawn, and rests.
+
+    Args:
+      xp: numpy or jax.numpy.
+      noise: [6] of `reacher_noise`: radians, metres, rad/s, two of each.
+      c: `qpos0` and `qvel0`, which angles and their velocities are added to.
+
+    Returns:
+      (qpos[4], qvel[4]).
+    """
     qpos = xp.concatenate([c.qpos0[:2] + noise[..., :2], noise[..., 2:4]], axis=-1)
     still = xp.zeros_like(noise[..., :2])
     return qpos, xp.concatenate([c.qvel0[:2] + noise[..., 4:], still], axis=-1)
 
 
 def pusher_distances(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """From the arm's tip and from the goal to the object: [2]."""
+    """From the arm's tip and from the goal to the object: [2].
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `xpos`, metres.
+      c: `bodies`.
+    """
     tip = _norm(xp, between(s, c, "object", "tips_arm"))
     goal = _norm(xp, between(s, c, "object", "goal"))
     return xp.stack([tip, goal], axis=-1)
 
 
 def pusher_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Facts) -> Numbers:
-    """Minus weighted distances, minus the price of the action."""
+    """Minus weighted distances, minus the price of the action.
+
+    Args:
+      xp: numpy or jax.numpy.
+      before: `pusher_distances` before the step: [2], metres. Only v4 reads them.
+      s: after the step. Only v5 reads it.
+      action: [7], as the agent gave it, not clipped.
+      c: version and, in v5, the options that are weights.
+    """
     if c.version == 4:
         return -before[..., 1] - 0.1 * squares(xp, action) - 0.5 * before[..., 0]
     tip, goal = (pusher_distances(xp, s, c)[..., i] for i in range(2))
@@ -95,7 +145,13 @@ def pusher_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Fact
 
 
 def pusher_observe(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """Joint angles and velocities, where the tip, the object and the goal are."""
+    """Joint angles and velocities, where the tip, the object and the goal are.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `qpos` and `qvel`, of which the first seven are the arm's (radians), and `xpos` (metres).
+      c: `bodies`.
+    """
     places = [s.xpos[..., c.bodies[name], :] for name in ("tips_arm", "object", "goal")]
     return xp.concatenate([s.qpos[..., :7], s.qvel[..., :7], *places], axis=-1)
 
@@ -111,7 +167,16 @@ def pusher_noise(key: PRNGKeyArray, c: Facts) -> Array:
 
 
 def pusher_place(xp: Any, noise: Numbers, c: Facts) -> tuple[Numbers, Numbers]:
-    """The arm in the model's own pose, the object where it was drawn, the goal at the origin."""
+    """The arm in the model's own pose, the object where it was drawn, the goal at the origin.
+
+    Args:
+      xp: numpy or jax.numpy.
+      noise: [9] of `pusher_noise`: the object's two slides (metres), seven velocities (rad/s).
+      c: `qpos0`, and `qvel0`, which the velocities are added to.
+
+    Returns:
+      (qpos[11], qvel[11]).
+    """
     lead = noise.shape[:-1]
     arm = xp.broadcast_to(xp.asarray(c.qpos0[:7]), (*lead, 7))
     qpos = xp.concatenate([arm, noise[..., :2], xp.zeros((*lead, 2))], axis=-1)

@@ -174,7 +174,14 @@ def check_body(task_id: str, c: Facts) -> None:
 
 
 def gather(model: Any, version: int, skip: int, options: dict[str, Any]) -> Facts:
-    """What a task knows besides the state."""
+    """What a task knows besides the state.
+
+    Args:
+      model: MuJoCo's.
+      version: 4 or 5.
+      skip: physics steps in an action.
+      options: all of the task's, by name.
+    """
     names = {model.body(i).name: i for i in range(model.nbody)}
     timestep = float(model.opt.timestep)
     return Facts(

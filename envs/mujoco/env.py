@@ -64,7 +64,16 @@ class MujocoEnv:
     def reset_rows(
         self, keys: Key[Array, " n"], wanted: Bool[Array, " n"], params: EnvParams
     ) -> tuple[EnvState, Array]:
-        """`reset` of the wanted rows; the others hold zeros. See `rlsuite.vector`."""
+        """`reset` of the wanted rows; the others hold zeros. See `rlsuite.vector`.
+
+        Args:
+          keys: one a row.
+          wanted: rows that are reset.
+          params: (), the tasks have none.
+
+        Returns:
+          Leaves [n, ...] and observations float32[n, obs].
+        """
         return jax.vmap(self._reset)(keys, wanted)
 
     def _reset(self, key: PRNGKeyArray, wanted: Bool[Array, ""]) -> tuple[EnvState, Array]:
@@ -75,7 +84,15 @@ class MujocoEnv:
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`; actions are taken as they are, as in Gymnasium."""
+        """See `rlsuite.types.Environment`; actions are taken as they are, as in Gymnasium.
+
+        Args:
+          key: not read: only resets are random.
+          state: of `reset` or of the step before.
+          action: [nu]; outside its bounds the motors' part is clipped by MuJoCo, what the task
+            charges is not.
+          params: not read.
+        """
         action = jnp.asarray(action, jnp.float32).reshape(self.action_space.shape)
         bits, obs, reward, terminated = host.pure_call(
             self.engine.step, self._step_types, state.physics, action

@@ -36,7 +36,14 @@ def _shows(c: Facts, name: str) -> bool:
 
 def observe(xp: Any, s: Physics, c: Facts) -> Numbers:
     """Positions but x and y, velocities, inertias and velocities of bodies, motor and contact
-    forces; v5 leaves out the world's (and the root's motors'), which are always zero."""
+    forces; v5 leaves out the world's (and the root's motors'), which are always zero.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `qpos` (metres, a quaternion, radians), `qvel` (m/s, rad/s) and those of `OBSERVED` that
+        are shown.
+      c: version and the options that say what is shown.
+    """
     skip = 2 if getattr(c.options, "exclude_current_positions_from_observation", True) else 0
     parts = [s.qpos[..., skip:], s.qvel]
     for name in OBSERVED:
@@ -51,23 +58,53 @@ def observe(xp: Any, s: Physics, c: Facts) -> Numbers:
 
 
 def mass_centre(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """Where the centre of mass is along x: [1]."""
+    """Where the centre of mass is along x: [1].
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `xipos`, metres.
+      c: `mass`, kilograms.
+    """
     x = xp.sum(c.mass * s.xipos[..., 0], axis=-1) / c.mass.sum()
     return x[..., None]
 
 
 def healthy(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """The root's height within its range."""
+    """The root's height within its range.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `qpos`, of which the third is the height.
+      c: the option `healthy_z_range`, metres, bounds left out.
+
+    Returns:
+      bool, one for each state.
+    """
     return within(xp, s.qpos[..., 2], c.options.healthy_z_range)
 
 
 def contact_cost(xp: Any, s: Physics, weight: float, bounds: tuple[float, float]) -> Numbers:
-    """Price of the squared contact forces, within bounds."""
+    """Price of the squared contact forces, within bounds.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `cfrc_ext`, of each body torques (N m), then forces (N).
+      weight: of their sum of squares.
+      bounds: least and greatest cost.
+    """
     return xp.clip(weight * squares(xp, flat(s.cfrc_ext)), *bounds)
 
 
 def walk_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Facts) -> Numbers:
-    """Velocity of the centre of mass plus survival minus the prices; v4 forgot contacts."""
+    """Velocity of the centre of mass plus survival minus the prices; v4 forgot contacts.
+
+    Args:
+      xp: numpy or jax.numpy.
+      before: `mass_centre` before the step: [1], metres.
+      s: after the step.
+      action: [nu], as the agent gave it, not clipped.
+      c: `dt`, seconds of an action, version, and the options that are weights.
+    """
     o = c.options
     velocity = (mass_centre(xp, s, c)[..., 0] - before[..., 0]) / c.dt
     costs = o.ctrl_cost_weight * squares(xp, action)
@@ -77,12 +114,26 @@ def walk_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Facts)
 
 
 def fallen(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """The walk is over."""
+    """The walk is over.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: after the step.
+      c: the options `healthy_z_range` and `terminate_when_unhealthy`.
+    """
     return ends(xp, healthy(xp, s, c), c)
 
 
 def standup_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Facts) -> Numbers:
-    """Height over a physics step's length, minus the prices, plus one; v4's weights are fixed."""
+    """Height over a physics step's length, minus the prices, plus one; v4's weights are fixed.
+
+    Args:
+      xp: numpy or jax.numpy.
+      before: not read.
+      s: after the step; the third of `qpos` is the height, metres.
+      action: [nu], as the agent gave it, not clipped.
+      c: `timestep`, seconds of a physics step, and in v5 the options that are weights.
+    """
     o = c.options
     ctrl = getattr(o, "ctrl_cost_weight", 0.1)
     weight = getattr(o, "impact_cost_weight", 5e-7)

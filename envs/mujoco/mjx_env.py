@@ -89,7 +89,15 @@ class MjxEnv:
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`; actions are taken as they are, as in Gymnasium."""
+        """See `rlsuite.types.Environment`; actions are taken as they are, as in Gymnasium.
+
+        Args:
+          key: not read: only resets are random.
+          state: of `reset` or of the step before.
+          action: [nu]; outside its bounds the motors' part is clipped by MJX, what the task charges
+            is not.
+          params: (), the tasks have none.
+        """
         action = jnp.asarray(action, jnp.float32).reshape(self.action_space.shape)
         data = self._blank.replace(
             qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.warm, ctrl=action

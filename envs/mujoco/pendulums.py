@@ -11,24 +11,51 @@ LOW = 1.0
 
 
 def observe_single(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """Positions and velocities of cart and pole."""
+    """Positions and velocities of cart and pole.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `qpos` (metres, radians) and `qvel` (m/s, rad/s).
+      c: not read.
+    """
     return xp.concatenate([s.qpos, s.qvel], axis=-1)
 
 
 def single_fallen(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """The pole leans too far, or something is not finite."""
+    """The pole leans too far, or something is not finite.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `qpos`, of which the second is the pole's angle; beyond 0.2 radians it has fallen; and
+        `qvel`.
+      c: not read.
+    """
     finite = xp.all(xp.isfinite(observe_single(xp, s, c)), axis=-1)
     return ~finite | (xp.abs(s.qpos[..., 1]) > LEAN)
 
 
 def single_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Facts) -> Numbers:
-    """One a step; v5 pays nothing for the step that falls."""
+    """One a step; v5 pays nothing for the step that falls.
+
+    Args:
+      xp: numpy or jax.numpy.
+      before: not read.
+      s: after the step.
+      action: not read: it costs nothing.
+      c: version.
+    """
     fallen = single_fallen(xp, s, c)
     return xp.where(fallen & (c.version >= 5), 0.0, 1.0)
 
 
 def observe_double(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """Cart, sines and cosines of the poles, velocities and constraint forces within +-10."""
+    """Cart, sines and cosines of the poles, velocities and constraint forces within +-10.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: `qpos` (metres, radians), `qvel` (m/s, rad/s) and `qfrc_constraint` (N, N m).
+      c: version, for v5 shows the cart's force alone.
+    """
     angles = s.qpos[..., 1:]
     forces = xp.clip(s.qfrc_constraint, -10, 10)
     parts = [
@@ -39,12 +66,27 @@ def observe_double(xp: Any, s: Physics, c: Facts) -> Numbers:
 
 
 def double_fallen(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """The tip is too low."""
+    """The tip is too low.
+
+    Args:
+      xp: not read.
+      s: `site_xpos`, of which the tip is the first; it is too low at 1 metre or less.
+      c: not read.
+    """
     return s.site_xpos[..., 0, 2] <= LOW
 
 
 def double_reward(xp: Any, before: Numbers, s: Physics, action: Numbers, c: Facts) -> Numbers:
-    """A bonus for being up, minus distance of the tip from its place, minus velocities."""
+    """A bonus for being up, minus distance of the tip from its place, minus velocities.
+
+    Args:
+      xp: numpy or jax.numpy.
+      before: not read.
+      s: after the step: `site_xpos` of the tip (metres), at best x 0 and height 2, and the poles'
+        `qvel` (rad/s).
+      action: not read: it costs nothing.
+      c: version and, in v5, the option `healthy_reward`.
+    """
     x, y = s.site_xpos[..., 0, 0], s.site_xpos[..., 0, 2]
     v1, v2 = s.qvel[..., 1], s.qvel[..., 2]
     alive = xp.full_like(x, 10.0)

@@ -97,18 +97,42 @@ def mixed_noise(scale: float | None = None) -> Noise:
 
 
 def add_noise(xp: Any, noise: Numbers, c: Facts) -> tuple[Numbers, Numbers]:
-    """The model's initial state plus noise[nq + nv] -> qpos, qvel."""
+    """The model's initial state plus noise[nq + nv] -> qpos, qvel.
+
+    Args:
+      xp: not read.
+      noise: metres, radians, or either a second, as the entry it is added to.
+      c: `qpos0` and `qvel0`.
+    """
     nq = c.qpos0.size
     return c.qpos0 + noise[..., :nq], c.qvel0 + noise[..., nq:]
 
 
 def no_track(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """Nothing of this state is needed after the next step."""
+    """Nothing of this state is needed after the next step.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: for its leading axes.
+      c: not read.
+
+    Returns:
+      Zeros of shape [0].
+    """
     return xp.zeros((*s.qpos.shape[:-1], 0))
 
 
 def never(xp: Any, s: Physics, c: Facts) -> Numbers:
-    """The task has no end of its own."""
+    """The task has no end of its own.
+
+    Args:
+      xp: numpy or jax.numpy.
+      s: for its leading axes.
+      c: not read.
+
+    Returns:
+      False for each state.
+    """
     return xp.zeros(s.qpos.shape[:-1], bool)
 
 
@@ -141,19 +165,37 @@ def flat(x: Numbers) -> Numbers:
 
 
 def within(xp: Any, x: Numbers, bounds: tuple[float, float]) -> Numbers:
-    """Strictly between two bounds, element by element; false for NaN."""
+    """Strictly between two bounds, element by element; false for NaN.
+
+    Args:
+      xp: not read.
+      x: any shape.
+      bounds: low and high, in the unit of `x`.
+    """
     low, high = bounds
     return (low < x) & (x < high)
 
 
 def survival(xp: Any, healthy: Numbers, c: Facts) -> Numbers:
-    """The reward for being healthy; v4 pays it for an ending step too, if ill health ends one."""
+    """The reward for being healthy; v4 pays it for an ending step too, if ill health ends one.
+
+    Args:
+      xp: numpy or jax.numpy.
+      healthy: bool, one for each state after the step.
+      c: version and the options `healthy_reward`, paid a step, and `terminate_when_unhealthy`.
+    """
     always = c.version == 4 and c.options.terminate_when_unhealthy
     return c.options.healthy_reward * xp.where(always, True, healthy)
 
 
 def ends(xp: Any, healthy: Numbers, c: Facts) -> Numbers:
-    """Ill health ends the episode, if so chosen."""
+    """Ill health ends the episode, if so chosen.
+
+    Args:
+      xp: not read.
+      healthy: bool, one for each state after the step.
+      c: the option `terminate_when_unhealthy`.
+    """
     return ~healthy & bool(c.options.terminate_when_unhealthy)
 
 

@@ -120,7 +120,13 @@ def _ink(height: float) -> str:
 
 
 def field_text(value: float, spread: float, lost: int) -> str:
-    """The IQM with as many decimals as tell fields apart, and how many seeds were lost there."""
+    """The IQM with as many decimals as tell fields apart, and how many seeds were lost there.
+
+    Args:
+      value: the field's IQM; NaN where no run is finite.
+      spread: highest less lowest IQM of the grid.
+      lost: runs that turned to NaN or failed.
+    """
     decimals = 0 if spread >= 50 or abs(value) >= 1000 else 1 if spread >= 5 else 2
     shown = f"{value:.{decimals}f}" if np.isfinite(value) else "–"
     return f"{shown}\n{lost} lost" if lost else shown

@@ -36,7 +36,13 @@ class Section:
 
 
 def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """The whole document; nothing in it is fetched from anywhere."""
+    """The whole document; nothing in it is fetched from anywhere.
+
+    Args:
+      title: plain text.
+      subtitle: plain text.
+      sections: from top to bottom.
+    """
     links = "".join(f'<a href="#{s.anchor}">{escape(s.title)}</a>' for s in sections)
     parts = "\n".join(
         f'<section id="{s.anchor}"><h2>{escape(s.title)}</h2>\n{s.body}\n</section>'

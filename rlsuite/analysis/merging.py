@@ -67,7 +67,13 @@ def commands(folders: Sequence[Path]) -> list[str]:
 
 
 def keep(frames: Frames, folders: Sequence[Path], into: Path) -> None:
-    """Write into a folder what `load` needs to read it again, what was published, and grids."""
+    """Write into a folder what `load` needs to read it again, what was published, and grids.
+
+    Args:
+      frames: of `load`.
+      folders: that they are of; their grids, and the first targets.csv, are copied.
+      into: the folder, which must exist.
+    """
     loading.compact(into, frames)
     for folder in folders:
         published = folder / "targets.csv"

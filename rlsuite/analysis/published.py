@@ -87,7 +87,13 @@ def verdict(target: Target, ours: stats.Estimate, metric: str) -> str:
 
 
 def beside(compared: pl.DataFrame, env: str, series: str) -> list[tuple[Target, str]]:
-    """What a `table` sets beside one of our series, each with the metric of ours."""
+    """What a `table` sets beside one of our series, each with the metric of ours.
+
+    Args:
+      compared: of `table`.
+      env: id of the task.
+      series: name of ours.
+    """
     of = compared.filter((pl.col("env") == env) & (pl.col("series") == series))
     return [
         (
@@ -112,7 +118,16 @@ def in_reach(frames: Frames, targets: Sequence[Target]) -> list[Target]:
 
 
 def ended(scored: pl.DataFrame, target: Target, series: str) -> bool:
-    """Whether a series of ours ended about where a published score was reached."""
+    """Whether a series of ours ended about where a published score was reached.
+
+    Args:
+      scored: of `scores.final`.
+      target: the published score.
+      series: name of ours.
+
+    Returns:
+      True where it is not known at which step the score was reached, too.
+    """
     if target.step is None:
         return True
     of = (pl.col("env") == target.env) & (pl.col("series") == series)

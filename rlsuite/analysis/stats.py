@@ -107,7 +107,14 @@ def check_statistic(name: str) -> None:
 
 
 def evaluate(name: StatisticName, counts: Counts, strata: Strata, gamma: float) -> Floats:
-    """A statistic of each resample; [resamples]."""
+    """A statistic of each resample; [resamples].
+
+    Args:
+      name: of the statistic.
+      counts: [resamples, runs], how often each run is drawn.
+      strata: the runs, in the same order.
+      gamma: the score regarded as solved; optimality gap only.
+    """
     total, sizes = strata.scores.size, strata.sizes
     if name == "iqm":
         return bootstrap.trimmed(counts, strata.scores, total // 4)

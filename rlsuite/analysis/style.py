@@ -187,6 +187,11 @@ def legend_above(figure: Figure, handles: Sequence[Artist]) -> None:
 def save(figure: Figure, folder: Path, name: str) -> Path:
     """Write NAME.png (200 dpi) and NAME.svg.
 
+    Args:
+      figure: laid out for good by this.
+      folder: made if it must be.
+      name: without an ending.
+
     Returns:
       The SVG's path.
     """

@@ -26,7 +26,13 @@ def score(value: float | None) -> str:
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """[low, high] with the decimals of the value, or a dash where there is no interval."""
+    """[low, high] with the decimals of the value, or a dash where there is no interval.
+
+    Args:
+      value: what it is the interval of; for the decimals.
+      low: NaN where there is no interval.
+      high: likewise.
+    """
     if not (math.isfinite(low) and math.isfinite(high)):
         return NOTHING
     places = decimals(max(abs(low), abs(high), abs(value)))
@@ -67,7 +73,14 @@ def tail(taken: Iterable[int | None]) -> str:
 
 
 def seeds(ok: int, nan: int, failed: int, unfinished: int) -> str:
-    """16, or 14 ok, 1 nan, 1 failed: nothing lost is ever left unsaid."""
+    """16, or 14 ok, 1 nan, 1 failed: nothing lost is ever left unsaid.
+
+    Args:
+      ok: that have finished with numbers.
+      nan: that turned to NaN.
+      failed: that raised.
+      unfinished: that have not come to their end.
+    """
     parts = ((ok, "ok"), (nan, "nan"), (failed, "failed"), (unfinished, "open"))
     if not (nan or failed or unfinished):
         return str(ok)

@@ -94,7 +94,13 @@ def search(work: Searching) -> Searched:
 
 
 def update(count: int, repeats: int, say: Callable[[str], Any] = print) -> Updated:
-    """PRDC's gradient steps and TD3+BC's in turn, one process on one core each."""
+    """PRDC's gradient steps and TD3+BC's in turn, one process on one core each.
+
+    Args:
+      count: gradient steps in one measurement.
+      repeats: measurements of each agent.
+      say: told which process is prepared.
+    """
     crews = []
     seconds: dict[str, list[float]] = {"td3-bc": [], "prdc": []}
     try:

@@ -69,6 +69,11 @@ class Racing:
 def racing(dataset: str | None, repeats: int, workers: int) -> Iterator[Racing]:
     """The work on a dataset, whose steps lie in a file for rivals meanwhile; None: on the walk.
 
+    Args:
+      dataset: name or path.
+      repeats: measurements of each contender, in turn.
+      workers: processes of each contender, one a core.
+
     Raises:
       UsageError: it is not to be found, damaged, or of no environment that we know.
     """

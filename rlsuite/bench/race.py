@@ -57,7 +57,14 @@ class Lap:
 def contenders(
     work: Work, agent: str, python: Path | None, rivals: Mapping[str, Rival]
 ) -> list[Contender]:
-    """Ourselves, then each rival that has the agent, in each way."""
+    """Ourselves, then each rival that has the agent, in each way.
+
+    Args:
+      work: what is raced.
+      agent: its name here.
+      python: of an environment where the rivals are installed; None where there are none.
+      rivals: by name.
+    """
     module = [sys.executable, "-m", f"rlsuite.bench.children.{work.child}"]
     commands = [[*module, order] for order in work.orders(agent, "per-core")]
     found = [Contender("rlsuite", "per-core", commands, worker_environment("cpu"))]
@@ -74,6 +81,12 @@ def present(
     text: str, rivals: Mapping[str, Rival], python: Path | None, say: Callable[[str], None]
 ) -> dict[str, Rival]:
     """Rivals asked for that can be run; one line for each that cannot.
+
+    Args:
+      text: names, separated by commas; "" for none.
+      rivals: all there are, by name.
+      python: of an environment where those asked for should be installed.
+      say: told who is left out, and why.
 
     Raises:
       UsageError: an unknown rival; rivals without a Python or the other way round.
@@ -96,6 +109,12 @@ def race(
     agent: str, contenders: Sequence[Contender], repeats: int, say: Callable[[str], None]
 ) -> list[Lap]:
     """All contenders on an agent in turn, ours first.
+
+    Args:
+      agent: its name, for the table.
+      contenders: ours first.
+      repeats: measurements of each.
+      say: told who is prepared, and who hangs.
 
     Raises:
       RuntimeError: our own processes died or hung.
@@ -133,7 +152,14 @@ def _lap(
 
 
 def table(laps: Sequence[Lap], rivals: Mapping[str, Rival], title: str, unit: str) -> Table:
-    """A row a contender and agent."""
+    """A row a contender and agent.
+
+    Args:
+      laps: of `race`, of as many agents as there are.
+      rivals: by name, for what is aimed at.
+      title: of the table.
+      unit: of the rates: updates/s.
+    """
     shown = Table(title=title)
     for column in ("agent", "by", "run"):
         shown.add_column(column)

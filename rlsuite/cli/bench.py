@@ -138,7 +138,16 @@ def bench_ppo(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def find_rivals(args: argparse.Namespace, work: Any, console: Console) -> list[Any]:
-    """Those asked for that can be run; one line for each that cannot."""
+    """Those asked for that can be run; one line for each that cannot.
+
+    Args:
+      args: of the command line: `rivals`, `ways` and `rival_python`.
+      work: the `Workload`.
+      console: told who is left out, and why.
+
+    Raises:
+      UsageError: an unknown rival or way; rivals without a Python or the other way round.
+    """
     from rlsuite.bench import contenders
 
     folders = contenders.parse_rivals(args.rivals)

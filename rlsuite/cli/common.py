@@ -167,7 +167,15 @@ def show(
     folders: Sequence[Path], title: str, console: Console, into: Path | None, tables: bool = False
 ) -> None:
     """The table of some folders' runs, and their report in the folder `into`, where `tables` are
-    kept too if wanted."""
+    kept too if wanted.
+
+    Args:
+      folders: run folders, or those of tables kept.
+      title: of the report.
+      console: where the tables are printed.
+      into: the report's folder; None: no report.
+      tables: keep what the report can be made of again.
+    """
     from rlsuite.analysis import loading, merging, terminal
     from rlsuite.analysis.tables import makers, summary
     from rlsuite.engine.store import Store

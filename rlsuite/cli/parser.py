@@ -30,6 +30,14 @@ class Parser(argparse.ArgumentParser):
 def parse(parser: Parser, argv: Sequence[str], agent_flags: bool) -> argparse.Namespace:
     """Parse, keeping `--agent.*` options for `agent_settings`.
 
+    Args:
+      parser: of the command.
+      argv: what follows the command's name.
+      agent_flags: whether the command takes `--agent.*` options.
+
+    Returns:
+      With the texts of `--agent.*` options by setting, as `agent_options`.
+
     Raises:
       UsageError: an unknown option, with the nearest known one.
     """

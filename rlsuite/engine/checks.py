@@ -99,7 +99,18 @@ def no_home(ref: DataRef) -> str:
 def checked_env(
     row: registry.AgentRow, env_id: str, options: Mapping[str, Any], data: DataRef | None
 ) -> registry.EnvRow:
-    """The environment's row, fit for an agent and for what it learns from."""
+    """The environment's row, fit for an agent and for what it learns from.
+
+    Args:
+      row: of the agent.
+      env_id: of the environment.
+      options: that it is built with.
+      data: what the agent learns from, if there is any.
+
+    Raises:
+      UsageError: an unknown environment or option, actions the agent has no policy for, data of
+        another environment.
+    """
     env_row = registry.env(env_id, options)
     check_actions(row, env_row)
     registry.check_options(env_row, options)
@@ -124,6 +135,11 @@ def check_actions(agent: registry.AgentRow, env: registry.EnvRow) -> None:
 
 def check_fit(ref: DataRef, env: registry.EnvRow, options: Mapping[str, Any]) -> None:
     """Refuse data of another environment. With `options` its sizes are known only once it is built.
+
+    Args:
+      ref: the data.
+      env: row of the environment that it is for.
+      options: that the environment is built with.
 
     Raises:
       UsageError: naming both, and the environment the data belongs to.
@@ -192,6 +208,11 @@ def checked_config(
 ) -> Config:
     """Settings that an agent and an environment allow.
 
+    Args:
+      row: of the agent.
+      env_row: of the environment.
+      settings: by name; the others keep their defaults.
+
     Raises:
       UsageError: a setting is unknown, of another type or out of bounds, or not for this one.
     """
@@ -207,6 +228,11 @@ def executed_budget(
 ) -> tuple[int, int]:
     """Round a budget down to whole iterations, after what fills the replay; of a run that goes on
     from a whole state `total_steps` come on top, and nothing is filled again.
+
+    Args:
+      config: of the agent.
+      total_steps: asked for, in the unit of the agent's budget; what fills the replay counts.
+      exact: refuse to round.
 
     Returns:
       (iterations, executed environment steps), with those that a whole state has behind it.

@@ -99,6 +99,11 @@ def outline(kind: str, spec: str) -> DataRef:
     """`resolve`, but of a dataset that would have to be recorded only what its row and its
     environment say, with hash "" and no rows.
 
+    Args:
+      ref: the data.
+      env: row of the environment that it is for.
+      options: that the environment is built with.
+
     Raises:
       UsageError: it cannot be found or is damaged.
     """

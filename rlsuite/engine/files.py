@@ -242,7 +242,13 @@ def read_json(path: Path) -> Any:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-    """One safetensors file of named arrays, with `meta` and a checksum in its header."""
+    """One safetensors file of named arrays, with `meta` and a checksum in its header.
+
+    Args:
+      path: replaced by one rename.
+      arrays: by name, of any shape.
+      meta: what JSON holds.
+    """
     # Not `ascontiguousarray`: it turns a scalar into an array of shape (1,).
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"meta": json.dumps(meta), "crc": str(_checksum(plain))}

@@ -30,6 +30,11 @@ def estimate(program: Program, cell: Cell, given: Given | None = None) -> Need:
 
     A ring is never copied while it trains; a checkpoint copies it and then makes a file's bytes of
     it, one run after the other.
+
+    Args:
+      program: nothing of it is compiled for this.
+      cell: one of those that run together; the others are of its shapes.
+      given: data and inputs; None: nothing.
     """
     given = given or Given()
     ctx = context(program.agent, cell.load_config(), cell.iterations, given.data, given.inputs)
@@ -45,6 +50,15 @@ def estimate(program: Program, cell: Cell, given: Given | None = None) -> Need:
 
 def check_memory(program: Program, cell: Cell, workers: int, given: Given | None = None) -> int:
     """Refuse what cannot fit.
+
+    Args:
+      program: of a worker.
+      cell: one of those that run together.
+      workers: processes that need as much each.
+      given: data and inputs; None: nothing.
+
+    Returns:
+      Bytes that one worker needs.
 
     Raises:
       UsageError: all workers together would need more than is available.
@@ -63,7 +77,14 @@ def check_memory(program: Program, cell: Cell, workers: int, given: Given | None
 
 
 def advice(need: Need, cell: Cell, workers: int, have: int) -> str:
-    """What would fit: a smaller replay where that is what takes the room."""
+    """What would fit: a smaller replay where that is what takes the room.
+
+    Args:
+      need: bytes of one worker.
+      cell: one of those that run together.
+      workers: processes that need as much each.
+      have: bytes that are free.
+    """
     rows = cell.config.get("buffer_size", 0)
     if rows and need.replay:
         left = have / workers - (need.total - need.replay)

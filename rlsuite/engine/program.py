@@ -257,6 +257,12 @@ class Program:
         """`count` iterations; `state` is donated. Metrics merge in the same order however a run
         is cut into chunks, so no cadence can change a number.
 
+        Args:
+          state: of the runs, from `init` or the last chunk.
+          running: metrics so far, which those of this chunk are merged into.
+          ctx: of the runs.
+          count: iterations.
+
         Returns:
           (state, metrics, how far each run came where the agent may finish before its budget).
         """
@@ -274,7 +280,16 @@ class Program:
         return state, running, None
 
     def evaluate(self, state: State, key: Key[Array, "*width"], ctx: Context) -> Evaluation:
-        """Whole episodes; `key` from `evaluation_key`."""
+        """Play whole episodes.
+
+        Args:
+          state: of the runs; not donated.
+          key: of the runs, from `evaluation_keys`.
+          ctx: of the runs.
+
+        Returns:
+          [episodes] of each run, with the runs in front where the program is wide.
+        """
         return self._call("evaluate", self._evaluate, (), (0, 0, self._axes(ctx)), state, key, ctx)
 
     def _axes(self, ctx: Context) -> Context:

@@ -55,7 +55,17 @@ class Source:
 def given_inputs(
     cell: Cell, row: registry.AgentRow, sources: Mapping[str, Source], seed: int
 ) -> Cell:
-    """The cell of a seed, with what it is given."""
+    """The cell of a seed, with what it is given.
+
+    Args:
+      cell: of any seed.
+      row: of its agent, which says what it takes.
+      sources: by role; what is not among them is made by whom the row names.
+      seed: of the cell that is returned.
+
+    Raises:
+      UsageError: nobody makes an input, or what is to make it does not fit.
+    """
     given = {
         i.role: _input(cell, i, sources.get(i.role, Source()), sources, seed) for i in row.inputs
     }
@@ -72,17 +82,7 @@ def _input(
     """
     if source.path:
         return from_file(wanted, Path(source.path))
-    if not (name := source.agent or wanted.maker):
-        makers = [row.name for row in registry.agents().values() if row.makes == wanted.kind]
-        hint = f"try {wanted.role} = {makers[0]!r}" if makers else "no agent here makes one"
-        raise UsageError(f"{cell.agent} needs a {wanted.role} and none was given: {hint}")
-    row = registry.agent(name)
-    if row.makes != wanted.kind:
-        makers = [row.name for row in registry.agents().values() if row.makes == wanted.kind]
-        raise UsageError(
-            f"{name} makes {f'a {row.makes}' if row.makes else 'nothing for others'}, the "
-            f"{wanted.role} of {cell.agent} is a {wanted.kind}: {nearest(name, makers)}"
-        )
+    row = _maker(cell, wanted, source)
     own = source.seed == "own"
     chosen = check_seeds([seed if own else source.seed])[0]
     env_id = source.env or cell.env
@@ -98,16 +98,31 @@ def _input(
     config = checked_config(row, env_row, {**base, **source.settings})
     total = source.total_steps or run.get("total_steps") or row.budget
     if not total:
-        raise UsageError(f"no budget for the {wanted.role} {name} makes: give total_steps")
+        raise UsageError(f"no budget for the {wanted.role} {row.name} makes: give total_steps")
     iterations, executed = executed_budget(config, total)
     told = {**dict.fromkeys([*base, *run], "preset"), **dict.fromkeys(source.settings, "file")}
     maker = Cell(
-        agent=name, env=env_id, config=config.to_mapping(), seed=0, iterations=iterations,
-        total_steps=executed, env_options=dict(options), cadence=UNSEEN, series=name, data=data,
+        agent=row.name, env=env_id, config=config.to_mapping(), seed=0, iterations=iterations,
+        total_steps=executed, env_options=dict(options), cadence=UNSEEN, series=row.name, data=data,
         preset=source.preset or "", makes=row.makes, env_params=params,
         given=told,
     )  # fmt: skip
     return Made(row.makes, given_inputs(maker, row, sources, chosen), own)
+
+
+def _maker(cell: Cell, wanted: registry.Input, source: Source) -> registry.AgentRow:
+    """The agent that makes an input: the one that is named, else the row's."""
+    makers = [row.name for row in registry.agents().values() if row.makes == wanted.kind]
+    if not (name := source.agent or wanted.maker):
+        hint = f"try {wanted.role} = {makers[0]!r}" if makers else "no agent here makes one"
+        raise UsageError(f"{cell.agent} needs a {wanted.role} and none was given: {hint}")
+    row = registry.agent(name)
+    if row.makes != wanted.kind:
+        raise UsageError(
+            f"{name} makes {f'a {row.makes}' if row.makes else 'nothing for others'}, the "
+            f"{wanted.role} of {cell.agent} is a {wanted.kind}: {nearest(name, makers)}"
+        )
+    return row
 
 
 def from_file(wanted: registry.Input, path: Path) -> Made:
@@ -137,6 +152,11 @@ FILES = (".done", ".checkpoint", ".safetensors")
 
 def table_source(role: str, said: Any, where: str) -> Source:
     """An input of a grid file: an agent's name, a file's path or a table.
+
+    Args:
+      role: of the input.
+      said: what stands in the file.
+      where: in the file, for the message.
 
     Raises:
       UsageError: an unknown key, or a value of another type.

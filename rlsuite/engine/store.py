@@ -269,14 +269,28 @@ class Store:
     def commit(
         self, cell_id: str, arrays: dict[str, np.ndarray], rows: Rows, meta: dict[str, Any]
     ) -> None:
-        """A checkpoint: state and rows by one rename."""
+        """A checkpoint: state and rows by one rename.
+
+        Args:
+          cell_id: of the cell, or the name of a search.
+          arrays: by name: the state and the unfinished metrics; none of a search.
+          rows: of the run so far.
+          meta: what else is said of the run, as JSON holds it.
+        """
         packed = {**arrays, **pack_rows(rows)}
         files.write_arrays(self.path(cell_id, "checkpoint"), packed, meta)
 
     def finish(
         self, cell_id: str, arrays: dict[str, np.ndarray], rows: Rows, meta: dict[str, Any]
     ) -> None:
-        """The finished cell's file; its checkpoint and any earlier failure go."""
+        """The finished cell's file; its checkpoint and any earlier failure go.
+
+        Args:
+          cell_id: of the cell, or the name of a search.
+          arrays: by name: the policy; none of a search.
+          rows: of the run.
+          meta: what else is said of the run, as JSON holds it.
+        """
         packed = {**arrays, **pack_rows(rows)}
         files.write_arrays(self.path(cell_id, "done"), packed, meta)
         for kind in ("checkpoint", "failed"):

@@ -40,6 +40,11 @@ def rows_to_arrays(tree: PyTree, prefix: str, width: int) -> Iterator[dict[str, 
 
     All rows come from the device together: a slice of each leaf for each row would be thousands of
     programs.
+
+    Args:
+      tree: leaves [width, ...]; at width 1 without the axis.
+      prefix: of every name.
+      width: rows.
     """
     host = _fetched(tree, prefix)
     for i in range(width):
@@ -69,6 +74,12 @@ def from_arrays(
     template: PyTree, arrays: dict[str, np.ndarray], prefix: str, source: str
 ) -> PyTree:
     """Rebuild a tree of the template's structure (from `jax.eval_shape`).
+
+    Args:
+      template: shapes and types, a ring's at its full capacity.
+      arrays: of `to_arrays`; those with another prefix are passed over.
+      prefix: of the names.
+      source: the file, for the message.
 
     Raises:
       UsageError: the arrays belong to another structure, shape or dtype.

@@ -124,7 +124,13 @@ def by_products(states: Float[np.ndarray, "n s"], count: int) -> Way:
 def nearest(
     keys: Float[Array, "n s"], own: Int[Array, " b"], count: int
 ) -> tuple[Int[Array, "b c"], Bool[Array, " b"]]:
-    """(the `count` rows nearest to some rows, whether it is proved that they are)."""
+    """(the `count` rows nearest to some rows, whether it is proved that they are).
+
+    Args:
+      keys: standardised states.
+      own: numbers of the rows whose neighbours are looked for.
+      count: rows for each, itself among them.
+    """
     queries, weights = keys[own], jnp.ones(keys.shape[1])
     few = exact.shortlist(keys, queries, weights, group=GROUP, wide=count + SPARE)
     distance = squared(keys, few.places, queries, weights)
@@ -142,7 +148,14 @@ def ordered(
     count: int,
 ) -> tuple[Int[np.ndarray, "b c"], Float[np.ndarray, "b c"]]:
     """(rows, distances) by distance in double precision, equals by number, each row itself first;
-    if it is not in its list (it has many copies), it takes the last place."""
+    if it is not in its list (it has many copies), it takes the last place.
+
+    Args:
+      wide: standardised states.
+      own: numbers of the rows whose neighbours were looked for.
+      found: at least `count` rows for each, in any order.
+      count: rows kept of each.
+    """
     here = found == own[:, None]
     found = np.where(here.any(1)[:, None], found, np.c_[found[:, :-1], own])
     distance = np.sqrt(np.square(wide[own][:, None] - wide[found]).sum(-1))

@@ -65,7 +65,13 @@ def name(host: Float[np.ndarray, "n s"], k: int) -> str:
 
 
 def read(path: Path, host: Float[np.ndarray, "n s"], k: int) -> HostTable | None:
-    """The table in a file; None where there is none, or a damaged one."""
+    """The table in a file; None where there is none, or a damaged one.
+
+    Args:
+      path: of the file.
+      host: standardised states; their number must be the table's.
+      k: rows kept of each.
+    """
     try:
         arrays, _ = files.read_arrays(path)
     except UsageError:

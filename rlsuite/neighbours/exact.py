@@ -102,7 +102,16 @@ def shortlist(
     group: int = GROUP,
     wide: int = WIDE,
 ) -> Shortlist:
-    """The rows of the `wide` groups with the least product; arguments are those of `search`."""
+    """The rows of the `wide` groups with the least product.
+
+    Args:
+      keys: rows that are searched.
+      queries: as `keys.query` makes them, on the scale of `keys`.
+      weights: of each entry's square in the distance.
+      chunk: rows of one matrix product; chunk x b floats are live. None: `default_chunk`.
+      group: consecutive rows of which one product is kept.
+      wide: groups that are listed.
+    """
     rows = keys.shape[0]
     group = max(min(group, rows), 1)
     chunk = max(min(chunk or default_chunk(), rows) // group, 1) * group

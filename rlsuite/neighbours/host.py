@@ -12,7 +12,14 @@ from rlsuite.neighbours.keys import Found, Index
 
 def search(index: Index, obs: Any, action: Any, place: Any, beta: Any) -> Found:
     """As `exact.search`, on the host, numpy arrays. A tree is built in every call: see `searcher`.
-    `place` is not used: of equals any may be found."""
+
+    Args:
+      index: what is searched.
+      obs: [b, s], standardised as the index is.
+      action: [b, a], of the queries.
+      place: not used: of equals any may be found.
+      beta: weight of the state, or of each of its entries.
+    """
     return searcher(index, beta)(obs, action, place)
 
 

@@ -85,7 +85,14 @@ def own(index: Index, place: Int[Array, " b"]) -> Float[Array, "b s"]:
 def query(
     index: Index, obs: Float[Array, "b s"], action: Float[Array, "b a"], beta: Beta
 ) -> tuple[Float[Array, "b d"], Float[Array, " d"]]:
-    """(queries, weights): d_j^2 = sum_k weights_k (query_k - key_jk)^2. All stop-gradiented."""
+    """(queries, weights): d_j^2 = sum_k weights_k (query_k - key_jk)^2. All stop-gradiented.
+
+    Args:
+      index: what is searched.
+      obs: standardised as the index is.
+      action: of the queries.
+      beta: weight of the state, or of each of its entries.
+    """
     weight = jnp.square(jnp.broadcast_to(jnp.asarray(beta, jnp.float32), index.divisor.shape))
     weights = jnp.concatenate([weight, jnp.ones(action.shape[-1:], jnp.float32)])
     return jax.lax.stop_gradient((jnp.concatenate([obs, action], -1), weights))
@@ -98,7 +105,14 @@ def squared(
     weights: Float[Array, " d"],
 ) -> Float[Array, "b c"]:
     """d^2 of listed rows, from differences: its relative error is a few roundings, however far from
-    zero keys and queries are (|x|^2 - 2 q x + |q|^2 has an error in proportion to |x|^2)."""
+    zero keys and queries are (|x|^2 - 2 q x + |q|^2 has an error in proportion to |x|^2).
+
+    Args:
+      keys: of the index.
+      places: rows that are measured, for each query.
+      queries: of `query`.
+      weights: of `query`.
+    """
     apart = queries[:, None] - keys[places]
     return (jnp.square(apart) * weights).sum(-1)
 
@@ -115,7 +129,14 @@ def decide(
     queries: Float[Array, "b d"],
     weights: Float[Array, " d"],
 ) -> tuple[Int[Array, " b"], Float[Array, " b"]]:
-    """(place, d^2) of the nearest of listed rows; of equals the first listed."""
+    """(place, d^2) of the nearest of listed rows; of equals the first listed.
+
+    Args:
+      index: what is searched.
+      places: rows that are measured, for each query.
+      queries: of `query`.
+      weights: of `query`.
+    """
     found = squared(jax.lax.stop_gradient(index.keys), places, queries, weights)
     best = jnp.argmin(found, -1)[:, None]
     return jnp.take_along_axis(places, best, 1)[:, 0], jnp.take_along_axis(found, best, 1)[:, 0]

@@ -90,7 +90,16 @@ def resolved(
     index: Index, asked: Asked, beta: Beta, answer: Found, count: int, chunk: int | None
 ) -> Found:
     """The answer with up to `count` uncertified ones searched exactly. The search is skipped where
-    there is none (but not under vmap, which runs both branches)."""
+    there is none (but not under vmap, which runs both branches).
+
+    Args:
+      index: what is searched.
+      asked: the queries.
+      beta: weight of the state, or of each of its entries.
+      answer: the table's.
+      count: most queries that are searched; at most b.
+      chunk: of that search, see `exact.search`.
+    """
 
     def again(answer: Found) -> Found:
         _, chosen = jax.lax.top_k((~answer.certified).astype(jnp.int32), count)

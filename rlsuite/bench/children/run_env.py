@@ -17,7 +17,16 @@ from rlsuite.engine import provenance
 
 
 def random_actions(space: Any, key: PRNGKeyArray, n: int) -> Array:
-    """Uniform actions for n copies; a box without bounds gets unit noise."""
+    """Uniform actions for n copies; a box without bounds gets unit noise.
+
+    Args:
+      space: the environment's.
+      key: used up.
+      n: copies.
+
+    Returns:
+      [n, *space.shape], or indices int32[n] from 0.
+    """
     if isinstance(space, spaces.Discrete):
         return jax.random.randint(key, (n,), 0, int(space.n))
     if not space.is_bounded():

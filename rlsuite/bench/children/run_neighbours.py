@@ -39,7 +39,14 @@ def minibatch(index: Index, order: dict[str, Any]) -> tuple[Any, Any, Any]:
 
 
 def compiled(search: Any, index: Index, asked: Any, beta: Any) -> tuple[Callable[[], Any], int]:
-    """(one search of a minibatch, the bytes it works in)."""
+    """(one search of a minibatch, the bytes it works in).
+
+    Args:
+      search: of `exact` or `table`.
+      index: what is searched.
+      asked: (obs, action, place) of the minibatch.
+      beta: weight of the state.
+    """
     program = jax.jit(search).lower(index, *asked, beta).compile()
     analysis: Any = program.memory_analysis()
     return lambda: jax.block_until_ready(program(index, *asked, beta)), analysis.temp_size_in_bytes

@@ -50,7 +50,16 @@ class Learner:
         self.steps = [torch.optim.Adam(n.parameters(), 3e-4) for n in (self.actor, self.critics)]
 
     def q(self, critics: Any, obs: Any, action: Any) -> list[Any]:
-        """Both values."""
+        """Both values.
+
+        Args:
+          critics: the two learned ones or their targets.
+          obs: [b, obs].
+          action: [b, action].
+
+        Returns:
+          Two of [b, 1].
+        """
         both = self.torch.cat([obs, action], 1)
         return [critic(both) for critic in critics]
 

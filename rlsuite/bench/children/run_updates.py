@@ -45,7 +45,14 @@ class Noise:
     def step(
         self, key: PRNGKeyArray, state: Any, action: Array, params: Any
     ) -> tuple[Any, TimeStep]:
-        """The reward is the first action."""
+        """The reward is the first action.
+
+        Args:
+          key: of the next observation.
+          state: (), there is none.
+          action: [a].
+          params: not read.
+        """
         obs = jax.random.normal(key, self.observation_space.shape)
         never = jnp.bool_(False)
         return state, TimeStep(obs, action[0], never, never, {})

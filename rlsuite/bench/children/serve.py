@@ -29,7 +29,13 @@ def serve(commands: Mapping[str, Callable[[], Any]], **facts: Any) -> None:
 
 def per_second(run: Callable[[], Any], count: int, seconds: float) -> Callable[[], float]:
     """A function that calls `run`, which does `count` of something, until that many seconds are
-    over, and says how many it did in a second."""
+    over, and says how many it did in a second.
+
+    Args:
+      run: what is timed, compiled and warm.
+      count: of what is counted, in one call.
+      seconds: at least, of one measurement.
+    """
 
     def measure() -> float:
         start, calls, taken = time.perf_counter(), 0, 0.0

@@ -12,7 +12,14 @@ EPISODE = 1000
 
 def walk(rows: int, states: int, actions: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(obs[n, s], action[n, a]) in float32. Consecutive rows are near each other, as in recordings;
-    actions follow the state in part."""
+    actions follow the state in part.
+
+    Args:
+      rows: n.
+      states: s, numbers in an observation.
+      actions: a, numbers in an action.
+      seed: of all that is drawn.
+    """
     rng = np.random.default_rng(seed)
     obs = np.cumsum(rng.normal(size=(rows, states)), 0)
     drift = obs @ rng.normal(size=(states, actions)) / np.sqrt(rows)

@@ -13,7 +13,14 @@ from rlsuite.dataset import Dataset, Rows, Stats
 
 
 def dataset(rows: int, states: int, actions: int, seed: int) -> Dataset:
-    """Transitions along one walk that never ends."""
+    """Transitions along one walk that never ends.
+
+    Args:
+      rows: transitions.
+      states: numbers in an observation.
+      actions: numbers in an action.
+      seed: of the walk and of the rewards.
+    """
     obs, action = walk(rows + 1, states, actions, seed)
     reward = rewards(rows, seed)
     never, zeros = np.zeros(rows, bool), np.zeros(rows, np.int32)
