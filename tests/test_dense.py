@@ -67,6 +67,59 @@ def test_a_fence_survives_the_compiler():
     assert not compiled(False)
 
 
+@pytest.mark.parametrize("large", [dense.LARGE, 12])
+@pytest.mark.parametrize("batch", [(), (3, 4)])
+@pytest.mark.parametrize("outputs", [1, dense.THIN + 1])
+def test_tangents_are_those_of_the_plain_product(batch, outputs, large, monkeypatch):
+    monkeypatch.setattr(dense, "LARGE", large)
+    values = arrays(batch, dense.WIDE, outputs)
+    along = [jnp.cos(3 * v) for v in values]
+
+    def tangents(layer):
+        def push(moving):
+            rest = values[len(moving) :]
+            return jax.jvp(lambda *v: layer(*v, *rest), values[: len(moving)], moving)
+
+        return jax.jit(lambda along: [push(along), push(along[:1])])(along)
+
+    assert_close(tangents(ours(True)), tangents(plain), rtol=1e-5, atol=1e-5)
+
+
+def test_jacobians_are_the_same_in_both_modes():
+    x, kernel, bias = arrays((4,), 3, 2)
+    layer = lambda k, b: jnp.sin(ours(True)(x, k, b))  # noqa: E731
+    forward, reverse = (f(layer, (0, 1))(kernel, bias) for f in (jax.jacfwd, jax.jacrev))
+    assert_close(forward, reverse, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("outputs", [2, 60])
+def test_hessian_vector_products_under_vmap_and_jit(outputs):
+    """Forward over reverse and reverse over forward, of many x and vectors at once."""
+    x, kernel, bias = arrays((6,), 5, outputs)
+    many, vectors = jnp.stack([x, 2 * x]), jnp.stack([jnp.cos(kernel), kernel])
+
+    def products(layer):
+        def both(x, v):
+            loss = lambda k: jnp.sin(layer(x, k, bias)).sum()  # noqa: E731
+            slope = lambda k: jax.jvp(loss, (k,), (v,))[1]  # noqa: E731
+            return jax.jvp(jax.grad(loss), (kernel,), (v,))[1], jax.grad(slope)(kernel)
+
+        return jax.jit(jax.vmap(both))(many, vectors)
+
+    assert_close(products(ours(True)), products(plain), rtol=2e-4, atol=1e-3)
+
+
+def test_what_needs_no_gradient_is_not_multiplied():
+    values = arrays((6,), 5, 60)
+
+    def count(*wanted):
+        f = jax.grad(lambda *v: jnp.sin(ours(False)(*v)).sum(), wanted)
+        return str(jax.make_jaxpr(f)(*values)).count("dot_general")
+
+    # Forward; with the kernel's gradient a product for each kind of machine.
+    assert (count(0), count(1), count(0, 1)) == (2, 3, 4)
+
+
 @pytest.mark.parametrize("outputs", [2, 60])
 def test_reverse_over_reverse_and_vmap(outputs):
     x, kernel, bias = arrays((6,), 5, outputs)

@@ -170,6 +170,8 @@ class Layering:
         for kind in self.layers:
             if kind not in LAYERS:
                 raise UsageError(f"--layers: no {kind!r} here: {nearest(kind, LAYERS)}")
+            if self.layers.count(kind) > 1:
+                raise UsageError(f"--layers: {kind!r} is there twice, once is enough")
 
     def settings(self) -> dict[str, Any]:
         """The agent's, few steps an iteration and a ring filled in part where it has these."""
