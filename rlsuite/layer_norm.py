@@ -7,6 +7,7 @@ layers with LayerNorm on 1,024 rows (ReBRAC's critics) is a tenth faster so (jax
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,8 +17,6 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
-
-from rlsuite.dense import on_rows
 
 
 class LayerNorm(nn.Module):
@@ -51,7 +50,8 @@ def _normal(x: Float[Array, "*b d"], epsilon: float) -> tuple[Array, Array]:
 
 
 def _tangent(epsilon: float, at: Sequence[Array], along: Sequence[Any]) -> tuple[Array, Array]:
-    # As in `rlsuite.dense`: what is linear has the fast form as its transpose.
+    # What is linear here is written so that jax's own transpose of it, which is what reverse mode
+    # runs, is the fast form; forward mode takes any form.
     (x, scale, bias), (of_x, of_scale, of_bias) = at, along
     normal, inverse = _normal(x, epsilon)
     moved = []
@@ -60,9 +60,9 @@ def _tangent(epsilon: float, at: Sequence[Array], along: Sequence[Any]) -> tuple
         turn = normal * _minus_means(normal * moving)
         moved.append((moving + _minus_means(moving) + turn) * scale)
     if not isinstance(of_scale, SymbolicZero):
-        moved.append(normal * on_rows(of_scale, x.shape))
+        moved.append(normal * _on_rows(of_scale, x.shape))
     if not isinstance(of_bias, SymbolicZero):
-        moved.append(on_rows(of_bias, x.shape))
+        moved.append(_on_rows(of_bias, x.shape))
     return normal * scale + bias, sum(moved[1:], moved[0]) if moved else jnp.zeros_like(x)
 
 
@@ -88,3 +88,15 @@ def _minus_means(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         cpu=lambda x: x.sum(-1, keepdims=True) @ jnp.full(each, -1 / x.shape[-1], x.dtype),
         default=lambda x: jnp.broadcast_to(-x.mean(-1, keepdims=True), x.shape),
     )
+
+
+def _on_rows(v: Float[Array, " d"], shape: tuple[int, ...]) -> Float[Array, "*b d"]:
+    """v on every row, as a product with ones on a CPU: that makes its transpose, the sums of
+    columns, one too. Elsewhere these would be rounded as products are."""
+    rows = math.prod(shape[:-1])
+    spread = jax.lax.platform_dependent(
+        v,
+        cpu=lambda v: jnp.ones((rows, 1), v.dtype) @ v[None],
+        default=lambda v: jnp.broadcast_to(v, (rows, v.shape[0])),
+    )
+    return spread.reshape(shape)

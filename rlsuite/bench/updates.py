@@ -141,8 +141,8 @@ def table(found: Rates, work: Updating) -> Table:
     return shown
 
 
-# What networks are made of: our dense layers and LayerNorm, or flax's in place of either or both.
-LAYERS = ("ours", "flax", "flax-dense", "flax-norm")
+# Whose LayerNorm networks have; all else in them is flax's.
+LAYERS = ("ours", "flax")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def build_parser() -> Parser:
     updates.add_argument(
         "--layers",
         default="",
-        help="compare kinds of layers instead: ours,flax,flax-dense,flax-norm; any agent for boxes",
+        help="compare LayerNorms instead: ours,flax; any agent for boxes",
     )
     offline = parser.add_argument_group("bench offline")
     offline.add_argument("--dataset", help="a name or path; default a random walk of 60,000 steps")

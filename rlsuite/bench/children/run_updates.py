@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rlsuite import keys, metrics, mlp, networks, registry
+from rlsuite import keys, metrics, mlp, registry
 from rlsuite.bench.children import walks
 from rlsuite.bench.children.matmul import flops_meter
 from rlsuite.bench.children.serve import per_second, serve, versions
@@ -85,23 +85,11 @@ def prepare(order: dict[str, Any]) -> Any:
     return run
 
 
-def flax_dense(
-    features: int, kernel_init: Any, bias_init: Any = nn.zeros, *_: Any, **kw: Any
-) -> Any:
-    """flax's layer for the arguments of ours."""
-    return nn.Dense(features, kernel_init=kernel_init, bias_init=bias_init, **kw)
-
-
 @contextmanager
 def layers_of(kind: str) -> Iterator[None]:
-    """Networks traced inside have flax's layers where `kind` says so, see `updates.LAYERS`."""
-    dense = flax_dense if kind in ("flax", "flax-dense") else mlp.Dense
-    norm = partial(nn.LayerNorm, epsilon=1e-5) if kind in ("flax", "flax-norm") else mlp.LayerNorm
-    with (
-        mock.patch.object(mlp, "Dense", dense),
-        mock.patch.object(networks, "Dense", dense),
-        mock.patch.object(mlp, "LayerNorm", norm),
-    ):
+    """Networks traced inside have flax's LayerNorm where `kind` says so, see `updates.LAYERS`."""
+    theirs = partial(nn.LayerNorm, epsilon=1e-5)
+    with mock.patch.object(mlp, "LayerNorm", theirs if kind == "flax" else mlp.LayerNorm):
         yield
 
 
