@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite.dense import Dense
 from rlsuite.distributions import TanhGaussian
 from rlsuite.layer_norm import LayerNorm
 from rlsuite.networks import as_floats
@@ -45,14 +44,13 @@ class Net:
 class Linear(nn.Module):
     """A dense layer. `torch` draws weight and bias from U(±1/sqrt(fan_in)), the others zero the
     bias; `scale` multiplies what is drawn. With a `bound` both are drawn from U(±bound) whatever
-    `init_kind` says; with a `bias` all biases start there. `fence`: see `rlsuite.dense`."""
+    `init_kind` says; with a `bias` all biases start there."""
 
     size: int
     init_kind: Init
     scale: float = 1.0
     bound: float | None = None
     bias: float | None = None
-    fence: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
@@ -71,7 +69,7 @@ class Linear(nn.Module):
             kernel = bias = partial(uniform, bound=self.bound)
         if self.bias is not None:
             bias = nn.initializers.constant(self.bias)
-        return Dense(self.size, kernel, bias, self.fence)(x)
+        return nn.Dense(self.size, kernel_init=kernel, bias_init=bias)(x)
 
 
 def uniform(key: PRNGKeyArray, shape: Any, dtype: Any = jnp.float32, *, bound: float) -> Array:
@@ -97,16 +95,14 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
-        cheap = self.activation == "relu" or (self.layer_norm and self.norm_place == "after")
-        for layer, size in enumerate(self.hidden):
-            fence = cheap and layer > 0
-            x = Linear(size, self.init_kind, bias=self.hidden_bias, fence=fence)(x)
+        for size in self.hidden:
+            x = Linear(size, self.init_kind, bias=self.hidden_bias)(x)
             if self.layer_norm and self.norm_place == "before":
                 x = LayerNorm()(x)
             x = ACTIVATIONS[self.activation](x)
             if self.layer_norm and self.norm_place == "after":
                 x = LayerNorm()(x)
-        return Linear(self.out, self.init_kind, self.out_scale, self.out_bound, fence=cheap)(x)
+        return Linear(self.out, self.init_kind, self.out_scale, self.out_bound)(x)
 
 
 @dataclass(frozen=True)

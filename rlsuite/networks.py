@@ -21,7 +21,6 @@ from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rlsuite import box
-from rlsuite.dense import Dense
 from rlsuite.distributions import Categorical, Distribution, Gaussian, TanhGaussian
 
 Activation = Literal["tanh", "relu", "swish"]
@@ -105,7 +104,7 @@ class Torso(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
         for size in self.hidden:
-            x = Dense(size, kernel_init=_kernel(self.init_kind, math.sqrt(2)))(x)
+            x = nn.Dense(size, kernel_init=_kernel(self.init_kind, math.sqrt(2)))(x)
             x = ACTIVATIONS[self.activation](x)
         return x
 
@@ -125,7 +124,7 @@ class Conv(nn.Module):
         shifts = [(i, j) for i in range(3) for j in range(3)]
         patches = [x[..., i : i + height, j : j + width, :] for i, j in shifts]
         kernel = _kernel(self.init_kind, math.sqrt(2))
-        x = Dense(16, kernel_init=kernel)(jnp.concatenate(patches, -1))
+        x = nn.Dense(16, kernel_init=kernel)(jnp.concatenate(patches, -1))
         return nn.relu(x).reshape(*x.shape[:-3], -1)
 
 
@@ -140,10 +139,10 @@ class PolicyHead(nn.Module):
     def __call__(self, h: Float[Array, "*b h"]) -> Distribution:
         kernel = _kernel(self.init_kind, 0.01)
         if isinstance(self.space, spaces.Discrete):
-            logits = Dense(int(self.space.n), kernel_init=kernel)(h)
+            logits = nn.Dense(int(self.space.n), kernel_init=kernel)(h)
             return Categorical(logits, int(self.space.start))
         size = box.size(self.space)
-        loc = Dense(size, kernel_init=kernel)(h)
+        loc = nn.Dense(size, kernel_init=kernel)(h)
         log_std = self.param("log_std", nn.initializers.zeros, (size,))
         kind = Gaussian if self.distribution == "gaussian" else TanhGaussian
         low, high = (tuple(np.ravel(bound).tolist()) for bound in (self.space.low, self.space.high))
@@ -166,7 +165,7 @@ class FeedForward(nn.Module):
         self.actor = Torso(s.hidden, s.activation, s.init)
         self.critic = Torso(s.critic_hidden or s.hidden, s.activation, s.init)
         self.head = PolicyHead(self.space, s.init, s.distribution)
-        self.value = Dense(1, kernel_init=_kernel(s.init, 1.0))
+        self.value = nn.Dense(1, kernel_init=_kernel(s.init, 1.0))
 
     def __call__(self, obs: Array) -> Output:
         x = as_floats(obs, self.obs_rank)
@@ -200,7 +199,7 @@ class Recurrent(nn.Module):
             Torso(s.hidden, s.activation, s.init, name="actor")(h)
         )
         critic = Torso(s.critic_hidden or s.hidden, s.activation, s.init, name="critic")(h)
-        value = Dense(1, kernel_init=_kernel(s.init, 1.0), name="value")(critic)
+        value = nn.Dense(1, kernel_init=_kernel(s.init, 1.0), name="value")(critic)
         return carry, Output(dist, value.squeeze(-1))
 
 

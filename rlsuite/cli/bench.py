@@ -71,6 +71,11 @@ def build_parser() -> Parser:
     updates = parser.add_argument_group("bench updates")
     updates.add_argument("--agent", default="td3", help="[td3]")
     updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
+    updates.add_argument(
+        "--layers",
+        default="",
+        help="compare LayerNorms instead: ours,flax; any agent for boxes",
+    )
     offline = parser.add_argument_group("bench offline")
     offline.add_argument("--dataset", help="a name or path; default a random walk of 60,000 steps")
     common.add_dataset_folder(offline)
@@ -171,6 +176,11 @@ def bench_updates(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Gradient steps alone."""
     from rlsuite.bench import updates
 
+    if kinds := tuple(name for name in args.layers.split(",") if name):
+        compared = updates.Layering(args.agent, kinds, args.updates, args.repeats)
+        rates = updates.compare(compared)
+        console.print(updates.layer_table(rates, compared))
+        return {"work": vars(compared), "layers": rates}
     work = updates.Updating(
         args.agent, updates=args.updates, repeats=args.repeats, workers=args.workers
     )

@@ -14,7 +14,7 @@ RIVALS = ("--rival-python", "--rivals")
 SEARCH = ("--rows", "--states", "--actions", "--batch", "--neighbours")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "ppo": ("--seeds", "--total-steps", "--ways", *RIVALS),
-    "updates": ("--agent", "--updates"),
+    "updates": ("--agent", "--updates", "--layers"),
     "replay": RIVALS,
     "offline": ("--dataset", "--dataset-dir", *RIVALS),
     "neighbours": (*SEARCH, "--updates"),

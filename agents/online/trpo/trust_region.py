@@ -61,7 +61,7 @@ def fisher_product(
 
     There the divergence has no slope, so that its Hessian is J^T M J with the Jacobian J of the
     outputs and the Hessian M in the outputs: two passes through the network and none through its
-    second derivatives. J v is the transpose of u -> J^T u: dense layers have no forward mode.
+    second derivatives. J v is taken as the transpose of u -> J^T u.
 
     Args:
       outputs: t -> the parameters of the distributions of every sample.
