@@ -345,8 +345,7 @@ def target(
 ) -> tuple[Float[Array, " b"], Float[Array, "b d"]]:
     """(y, a'): y = r + discount (min_i Q'_i(s', a') - term), Fujimoto et al., 2018, eq. 14.
 
-    a' = clip(mu'(s') + clip(N(0, policy_noise), ±noise_clip), ±1); y is stop-gradiented. `keys`
-    are the noise's and the term's.
+    a' = clip(mu'(s') + clip(N(0, policy_noise), ±noise_clip), ±1); y is stop-gradiented.
     """
     noise_key, term_key = keys
     action = core.actor.apply(learner.actor_target, batch.next_obs)

@@ -205,7 +205,7 @@ def make(
 
 
 def init(parts: Parts, key: PRNGKeyArray, ctx: Context, warm: Policy | None = None) -> State:
-    """The state before the first update; `warm` is a policy to start from."""
+    """The state before the first update."""
     # Copies: a caller who donates the state keeps its own key and policy.
     warm = jax.tree.map(jnp.copy, warm)
     learner = parts.algorithm.init(stream(key, Purpose.INIT), ctx)
@@ -264,7 +264,7 @@ def act(
 
 
 def seen(running: bool, by: Policy | State, obs: Array) -> Array:
-    """Observations as the networks see them; `running` as in `Source`."""
+    """Observations as the networks see them."""
     if running:
         obs = normalize.normalize(cast(Moments, by.obs_moments), obs, cast(Array, by.obs_clip))
     return (obs - by.scale.mean) / by.scale.divisor if isinstance(by.scale, Scale) else obs
