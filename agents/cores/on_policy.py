@@ -363,7 +363,7 @@ def prepare(
 
     Args:
       parts: the static pieces.
-      state: of after `collect`; its observation statistics are still those of acting.
+      state: after `collect`; its observation statistics are still those of acting.
       rollout: with the environment's own rewards.
       ctx: gamma, gae_lambda, reward_scale and reward_clip are read.
     """
@@ -495,9 +495,9 @@ def finish(
 
     Args:
       parts: normalize_observations is read.
-      state: of before the update.
+      state: before the update.
       rollout: what the statistics take in.
-      params, opt_state: of after the update.
+      params, opt_state: after the update.
     """
     moments = state.obs_moments
     if parts.static.normalize_observations:

@@ -58,7 +58,7 @@ def learn(
 
     Args:
       parts: the static pieces.
-      state: of after `collect`.
+      state: after `collect`.
       rollout: [t, n, ...], by the policy of `state`.
       ctx: the traced hyperparameters and the horizon.
     """
