@@ -59,7 +59,7 @@ def start(
       parts: unused.
       state: new, with a learner.
       ctx: the data's statistics and standardize_epsilon are read.
-      warm: unused: its scale would be another dataset's.
+      warm: unused, its scale too.
     """
     if not static.standardize:
         return state
