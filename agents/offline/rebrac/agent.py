@@ -61,6 +61,13 @@ def actor_loss(
 
     Squares are summed over the action's entries; lambda is stop-gradiented, and 1 without
     `normalize_q`.
+
+    Args:
+      normalize_q: whether lambda scales Q.
+      state, key: unused.
+      action: mu(s); carries the gradient.
+      x: with s, the data's a and Q, whose parameters are constant.
+      ctx: actor_beta is beta_1.
     """
     q = x.q(x.batch.obs, action).min(0)
     distance = squares(action, x.batch.action)
@@ -83,6 +90,12 @@ def critic_term(
     or the recording's end cut an episode the value of s' still counts, and nothing is known of
     what the data would have done there. D4RL's view leaves such rows out, so that the authors'
     code never meets one.
+
+    Args:
+      state, key: unused.
+      next_action: a' of the critics' target.
+      batch: with what the data did in s'.
+      ctx: critic_beta is beta_2.
     """
     recorded = cast(Recorded, batch.recorded)
     charge = squares(next_action, recorded.next_action)

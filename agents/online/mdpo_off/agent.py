@@ -103,6 +103,13 @@ def q_log(
 
 
 def refresh(period: int, old: PyTree, actor: PyTree, updates: Int[Array, ""]) -> PyTree:
-    """pi_k <- pi at every `period`-th gradient step."""
+    """pi_k <- pi at every `period`-th gradient step.
+
+    Args:
+      period: in gradient steps.
+      old: pi_k's weights.
+      actor: pi's.
+      updates: gradient steps so far, the newest included.
+    """
     due = updates % period == 0
     return jax.tree.map(lambda k, now: jnp.where(due, now, k), old, actor)

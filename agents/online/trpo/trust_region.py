@@ -88,6 +88,12 @@ def natural_step(
 
     The step s has s^T F s = 2 max_kl whether or not the iterations have converged; 0 for a slope
     of 0.
+
+    Args:
+      product: v -> F v.
+      slope: the surrogate's gradient.
+      max_kl: the bound, which the step meets where the divergence is quadratic.
+      iterations, tolerance: of `conjugate_gradient`.
     """
     x = conjugate_gradient(product, slope, iterations, tolerance)
     length = x @ product(x)
