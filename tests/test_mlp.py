@@ -183,7 +183,7 @@ def test_tangents_are_finite_differences_and_those_with_flaxs_layers(place):
     np.testing.assert_allclose(found, slopes, rtol=2e-2, atol=2e-2)
 
 
-def test_hessian_vector_products_through_networks_in_both_orders():
+def test_hessian_vector_products_through_networks_in_every_order():
     shape = mlp.Shape(hidden=(8, 8), activation="tanh", layer_norm=True)
     net, obs = mlp.deterministic_actor(shape, (3,), 2), jax.random.normal(KEY, (4, 5, 3))
     params = net.init(KEY)
@@ -191,8 +191,11 @@ def test_hessian_vector_products_through_networks_in_both_orders():
 
     def both(obs):
         loss = lambda p: jnp.sin(net.apply(p, obs)).sum()  # noqa: E731
+        slope = lambda p: jax.jvp(loss, (p,), (vector,))[1]  # noqa: E731
         inner = lambda p: optax.tree.vdot(jax.grad(loss)(p), vector)  # noqa: E731
-        return jax.jvp(jax.grad(loss), (params,), (vector,))[1], jax.grad(inner)(params)
+        forward = jax.jvp(jax.grad(loss), (params,), (vector,))[1]
+        return forward, jax.grad(slope)(params), jax.grad(inner)(params)
 
-    forward, reverse = jax.jit(jax.vmap(both))(obs)
+    forward, mixed, reverse = jax.jit(jax.vmap(both))(obs)
     assert_close(forward, reverse, rtol=1e-3, atol=1e-3)
+    assert_close(mixed, reverse, rtol=1e-3, atol=1e-3)
