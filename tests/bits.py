@@ -36,12 +36,12 @@ if __name__ == "__main__":
 import jax
 from offline_tools import dataset_for
 
-from rlsuite import config, keys, registry
-from rlsuite.config import Config
-from rlsuite.engine import tree
-from rlsuite.engine.program import context
-from rlsuite.registry import AgentRow
-from rlsuite.types import Context
+from rlsuite.contracts import config, keys, registry
+from rlsuite.contracts.config import Config
+from rlsuite.contracts.registry import AgentRow
+from rlsuite.contracts.types import Context
+from rlsuite.engine.run import tree
+from rlsuite.engine.run.program import context
 
 Digests = dict[str, str]
 ON_POLICY = {"num_envs": 4, "num_steps": 16, "minibatches": 2, "epochs": 2, "value_epochs": 2}

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 from tiny import assert_close
 
-from rlsuite.layer_norm import LayerNorm
+from rlsuite.nn.layer_norm import LayerNorm
 
 
 def parameters(size):

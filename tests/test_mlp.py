@@ -13,9 +13,9 @@ import optax
 import pytest
 from tiny import assert_close
 
-from rlsuite import mlp
 from rlsuite.bench.children.run_updates import layers_of
-from rlsuite.distributions import TanhGaussian
+from rlsuite.nn import mlp
+from rlsuite.nn.distributions import TanhGaussian
 
 KEY = jax.random.key(0)
 STEP = 3e-3  # of finite differences

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlsuite import mlp, networks
-from rlsuite.distributions import Categorical, Gaussian, TanhGaussian
-from rlsuite.networks import Spec
+from rlsuite.nn import mlp, networks
+from rlsuite.nn.distributions import Categorical, Gaussian, TanhGaussian
+from rlsuite.nn.networks import Spec
 
 VECTOR = spaces.Box(-1.0, 1.0, (6,), np.float32)
 IMAGE = spaces.Box(0.0, 1.0, (10, 10, 4), np.float32)
@@ -242,7 +242,8 @@ def test_tangents_are_finite_differences(kind):
 
     def f(p):
         out = network.unroll(p, carry, obs, first)
-        return out.dist.logits, out.value
+        dist: Any = out.dist
+        return dist.logits, out.value
 
     found = jax.jvp(f, (params,), (along,))[1]
 

@@ -13,7 +13,7 @@ import pytest
 
 import rlsuite
 from rlsuite.cli.main import COMMANDS
-from rlsuite.engine.environment import worker_environment
+from rlsuite.engine.launch.process_env import worker_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

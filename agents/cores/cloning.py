@@ -15,13 +15,15 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, optim
 from rlsuite.agents.cores.config import CloningConfig
 from rlsuite.agents.cores.off_policy import Algorithm, Minibatch, Update
-from rlsuite.distributions import Gaussian
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Context, Mode
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Mode
+from rlsuite.nn import mlp
+from rlsuite.nn.distributions import Gaussian
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 Output = Gaussian | Float[Array, "*b d"]
 Scalar = Float[Array, ""] | float

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PRNGKeyArray, PyTree
 
-from rlsuite import dataset, transforms
 from rlsuite.agents.cores.config import DatasetConfig
 from rlsuite.agents.cores.off_policy import (
     Minibatch,
@@ -25,8 +24,9 @@ from rlsuite.agents.cores.off_policy import (
     State,
     seen,
 )
-from rlsuite.keys import Purpose, stream
-from rlsuite.types import Context
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.types import Context
+from rlsuite.data import dataset, transforms
 
 Places = Int[Array, "u b"]
 

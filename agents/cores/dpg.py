@@ -28,12 +28,14 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import off_policy
 from rlsuite.agents.cores.config import ConstrainedConfig, OfflineConfig, OffPolicyConfig
 from rlsuite.agents.cores.off_policy import Algorithm, Minibatch, due
-from rlsuite.metrics import Metrics
-from rlsuite.types import Context, Environment, Mode
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Environment, Mode
+from rlsuite.nn import mlp
+from rlsuite.ops import optim
 
 Keys = tuple[PRNGKeyArray, PRNGKeyArray]
 Report = tuple[Float[Array, ""], Metrics]

@@ -18,21 +18,23 @@ from flax import struct
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Int, Key, Num, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, normalize
+from rlsuite.acting.check import check_bounded
 from rlsuite.agents.cores.config import (
     ActorConfig,
     ActorCriticConfig,
     DatasetConfig,
     OffPolicyConfig,
 )
-from rlsuite.box import to_env
-from rlsuite.check import check_bounded
-from rlsuite.dataset import Dataset
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metrics
-from rlsuite.normalize import Moments
-from rlsuite.replay import Replay
-from rlsuite.types import Agent, Carry, Context, Counters, Environment, Mode
+from rlsuite.contracts import metrics
+from rlsuite.contracts.box import to_env
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Carry, Context, Counters, Environment, Mode
+from rlsuite.data.dataset import Dataset
+from rlsuite.data.replay import Replay
+from rlsuite.nn import mlp
+from rlsuite.ops import normalize
+from rlsuite.ops.normalize import Moments
 
 LearnerT = TypeVar("LearnerT")
 Prepare = Callable[[Dataset], Dataset]

@@ -18,17 +18,20 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import drift, metrics, networks, normalize, optim, returns, vector
+from rlsuite.acting import vector
+from rlsuite.acting.check import check_bounded
+from rlsuite.acting.vector import Episodes, VectorEnv
 from rlsuite.agents.cores.on_policy_config import OnPolicy
-from rlsuite.check import check_bounded
-from rlsuite.distributions import Distribution
-from rlsuite.drift import Drift, DriftInput, Progress
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metric, Metrics
-from rlsuite.networks import Network
-from rlsuite.normalize import Moments
-from rlsuite.types import Agent, Carry, Context, Counters, Environment, Mode
-from rlsuite.vector import Episodes, VectorEnv
+from rlsuite.contracts import metrics
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metric, Metrics
+from rlsuite.contracts.types import Agent, Carry, Context, Counters, Environment, Mode
+from rlsuite.nn import networks
+from rlsuite.nn.distributions import Distribution
+from rlsuite.nn.networks import Network
+from rlsuite.ops import drift, normalize, optim, returns
+from rlsuite.ops.drift import Drift, DriftInput, Progress
+from rlsuite.ops.normalize import Moments
 
 Scalar = Float[Array, ""] | float
 ConfigT = TypeVar("ConfigT", bound=OnPolicy)

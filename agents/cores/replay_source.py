@@ -11,18 +11,21 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 
-from rlsuite import box, metrics, normalize, replay, vector
+from rlsuite.acting import vector
+from rlsuite.acting.check import obs_dtype
+from rlsuite.acting.vector import Episodes, VectorEnv
 from rlsuite.agents.cores import off_policy
 from rlsuite.agents.cores.config import OffPolicyConfig
 from rlsuite.agents.cores.off_policy import Minibatch, Parts, Policy, Source, State, seen
-from rlsuite.box import to_env
-from rlsuite.check import obs_dtype
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metrics
-from rlsuite.normalize import Moments
-from rlsuite.replay import Replay
-from rlsuite.types import Context, Environment
-from rlsuite.vector import Episodes, VectorEnv
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.box import to_env
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Environment
+from rlsuite.data import replay
+from rlsuite.data.replay import Replay
+from rlsuite.ops import normalize
+from rlsuite.ops.normalize import Moments
 
 Choose = Callable[[Array, PRNGKeyArray], Array]
 

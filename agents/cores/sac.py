@@ -25,7 +25,6 @@ from flax import struct
 from gymnasium import spaces
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, networks, optim
 from rlsuite.agents.cores.config import SoftCoreConfig, TemperatureConfig
 from rlsuite.agents.cores.off_policy import (
     Algorithm,
@@ -35,10 +34,13 @@ from rlsuite.agents.cores.off_policy import (
     due,
     shapes,
 )
-from rlsuite.distributions import Categorical, TanhGaussian
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Context, Mode
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Mode
+from rlsuite.nn import mlp, networks
+from rlsuite.nn.distributions import Categorical, TanhGaussian
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 Scalar = float | Float[Array, ""]
 

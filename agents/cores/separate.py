@@ -9,14 +9,14 @@ import jax
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from rlsuite import shuffle
 from rlsuite.agents.cores import on_policy
 from rlsuite.agents.cores.on_policy import Parts, Rollout, Samples, Scalar, State, optimizer
 from rlsuite.agents.cores.on_policy_config import SeparateConfig
-from rlsuite.distributions import Distribution
-from rlsuite.keys import Purpose, stream
-from rlsuite.networks import Output
-from rlsuite.types import Context
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.types import Context
+from rlsuite.nn.distributions import Distribution
+from rlsuite.nn.networks import Output
+from rlsuite.ops import shuffle
 
 SeparateT = TypeVar("SeparateT", bound=SeparateConfig)
 POLICY = ("actor", "actor_conv", "head")

@@ -22,11 +22,11 @@ from typing import Any
 
 from rich.table import Table
 
-from rlsuite import registry
 from rlsuite.bench.crew import Crew
 from rlsuite.bench.results import Spread, spread
-from rlsuite.engine.environment import worker_environment
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import worker_environment
 
 TARGET = 0.90
 # name -> (critics, critics that judge the actor, actor outputs per action)

@@ -10,15 +10,16 @@ from typing import Any
 
 from rich.console import Console
 
-from rlsuite import registry
 from rlsuite.bench.contenders import WAYS
 from rlsuite.cli import common
 from rlsuite.cli.bench_options import check_belonging, check_out
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
-from rlsuite.engine import files, provenance
-from rlsuite.engine.environment import cores, gpus
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.store import provenance
+from rlsuite.io import files
+from rlsuite.io.machine import cores, gpus
 
 EXAMPLE = """what:
   ppo    16 seeds of PPO on CartPole: env steps/s per GFLOP/s of matrix product measured in the
@@ -71,11 +72,7 @@ def build_parser() -> Parser:
     updates = parser.add_argument_group("bench updates")
     updates.add_argument("--agent", default="td3", help="[td3]")
     updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
-    updates.add_argument(
-        "--layers",
-        default="",
-        help="compare LayerNorms instead: ours,flax; any agent for boxes",
-    )
+    updates.add_argument("--layers", default="", help="compare LayerNorms instead: ours,flax")
     offline = parser.add_argument_group("bench offline")
     offline.add_argument("--dataset", help="a name or path; default a random walk of 60,000 steps")
     common.add_dataset_folder(offline)

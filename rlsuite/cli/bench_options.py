@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
 
 RIVALS = ("--rival-python", "--rivals")
 SEARCH = ("--rows", "--states", "--actions", "--batch", "--neighbours")

@@ -8,11 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from rlsuite import mlp, registry
 from rlsuite.bench import updates
 from rlsuite.bench.children import walks
 from rlsuite.bench.children.run_updates import Noise, layers_of, prepare
-from rlsuite.engine.program import context
+from rlsuite.contracts import registry
+from rlsuite.engine.run.program import context
+from rlsuite.nn import mlp
 
 
 def products(jaxpr: Any, factor: float = 1.0) -> float:

@@ -17,13 +17,15 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.offline.a2pr.config import Config
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.nn import mlp
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 # The authors' bounds of ln sigma; within them exp does not overflow.
 LOG_STD = (-4.0, 15.0)

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from rlsuite import box
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
 from rlsuite.agents.cores.off_policy import Minibatch, actor_shape
 from rlsuite.agents.offline.bc.config import Config
-from rlsuite.dataset import Dataset
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.data.dataset import Dataset
+from rlsuite.nn.mlp import Net
 
 
 def make(env: Environment, config: Config) -> Agent:

@@ -18,15 +18,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import dataset_source, off_policy, sac
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.cores.sac import Core, Heads, Regularizer, Scalar, Soft, draw, entropy_charge
 from rlsuite.agents.offline.cql.config import Config
-from rlsuite.distributions import TanhGaussian
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.nn import mlp
+from rlsuite.nn.distributions import TanhGaussian
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 
 def make(env: Environment, config: Config) -> Agent:

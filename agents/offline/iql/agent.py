@@ -11,14 +11,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim, transforms
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
 from rlsuite.agents.cores.off_policy import Minibatch, bootstrapped, critic_loss
 from rlsuite.agents.offline.iql.config import Config
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.data import transforms
+from rlsuite.nn import mlp
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 Scalar = float | Float[Array, ""]
 

@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.cores.off_policy import Recorded
 from rlsuite.agents.offline.prdc.config import Config
-from rlsuite.dataset import Dataset
-from rlsuite.neighbours import cache, exact, keys, table
-from rlsuite.neighbours.keys import Found, Index
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.data.dataset import Dataset
+from rlsuite.data.neighbours import cache, exact, keys, table
+from rlsuite.data.neighbours.keys import Found, Index
 
 
 def make(env: Environment, config: Config) -> Agent:

@@ -10,12 +10,12 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, Shapes, normalized
 from rlsuite.agents.cores.off_policy import Minibatch, Recorded
 from rlsuite.agents.offline.rebrac.config import Config
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.types import Agent, Context, Environment
 
 # How EDAC's networks start, and ReBRAC's after them.
 HIDDEN_BIAS, ACTOR_BOUND, CRITIC_BOUND = 0.1, 1e-3, 3e-3

@@ -6,11 +6,11 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.offline.td3_bc.config import Config
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.types import Agent, Context, Environment
 
 
 def make(env: Environment, config: Config) -> Agent:

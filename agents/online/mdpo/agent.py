@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from rlsuite import drift, metrics
 from rlsuite.agents.cores import on_policy, separate
 from rlsuite.agents.cores.on_policy import (
     Parts,
@@ -20,8 +19,10 @@ from rlsuite.agents.cores.on_policy import (
     policy_terms,
 )
 from rlsuite.agents.online.mdpo.config import Config
-from rlsuite.metrics import Metrics
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.ops import drift
 
 
 def make(env: Environment, config: Config) -> Agent:

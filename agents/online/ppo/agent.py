@@ -10,16 +10,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import drift as drifts
-from rlsuite import metrics, shuffle
 from rlsuite.agents.cores import on_policy
 from rlsuite.agents.cores.on_policy import Parts, Rollout, Sample, Samples, State, optimizer
 from rlsuite.agents.online.ppo.config import Config
-from rlsuite.drift import Drift, Progress
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metric, Metrics
-from rlsuite.networks import Output
-from rlsuite.types import Agent, Carry, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metric, Metrics
+from rlsuite.contracts.types import Agent, Carry, Context, Environment
+from rlsuite.nn.networks import Output
+from rlsuite.ops import drift as drifts
+from rlsuite.ops import shuffle
+from rlsuite.ops.drift import Drift, Progress
 
 Weights = tuple[PyTree, PyTree]
 

@@ -9,15 +9,16 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from rlsuite import drift, metrics
 from rlsuite.agents.cores import on_policy, separate
 from rlsuite.agents.cores.on_policy import Parts, Rollout, Samples, State, policy_terms
 from rlsuite.agents.online.trpo import trust_region
 from rlsuite.agents.online.trpo.config import Config
 from rlsuite.agents.online.trpo.trust_region import Search
-from rlsuite.distributions import Distribution
-from rlsuite.metrics import Metrics
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.nn.distributions import Distribution
+from rlsuite.ops import drift
 
 
 def make(env: Environment, config: Config) -> Agent:

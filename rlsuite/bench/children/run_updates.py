@@ -18,14 +18,15 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rlsuite import keys, metrics, mlp, registry
 from rlsuite.bench.children import walks
 from rlsuite.bench.children.matmul import flops_meter
 from rlsuite.bench.children.serve import per_second, serve, versions
-from rlsuite.dataset import Dataset
-from rlsuite.engine import data as engine_data
-from rlsuite.engine.program import context
-from rlsuite.types import TimeStep
+from rlsuite.contracts import keys, metrics, registry
+from rlsuite.contracts import refs as engine_data
+from rlsuite.contracts.types import TimeStep
+from rlsuite.data.dataset import Dataset
+from rlsuite.engine.run.program import context
+from rlsuite.nn import mlp
 
 # Of the data, which all seeds share.
 DATA_SEED = 0
