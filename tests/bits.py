@@ -188,7 +188,9 @@ def program(case: Case, iterations: int) -> tuple[Any, Context]:
         state, metrics = jax.lax.scan(step, agent.init(key, ctx), None, iterations)
         obs = jax.numpy.ones((2, *agent.env.observation_space.shape))
         first, policy = jax.numpy.ones(2, bool), agent.policy(state)
-        acts = [agent.act(policy, agent.carry((2,)), obs, first, key, m)[0] for m in MODES]
+        # What is made for others plays no episodes.
+        modes = () if case.row.makes else MODES
+        acts = [agent.act(policy, agent.carry((2,)), obs, first, key, m)[0] for m in modes]
         return {"state": state, "policy": policy, "acts": acts, "metrics": metrics}
 
     return jax.jit(whole), context(agent, case.config, iterations, data)

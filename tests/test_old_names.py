@@ -86,3 +86,25 @@ def test_a_name_that_never_was_is_still_refused():
         importlib.import_module("rlsuite.nonsense")
     with pytest.raises(AttributeError):
         _ = rlsuite.nonsense  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("rlsuite.engine.store", "Store"),
+        ("rlsuite.engine.launch", "Workers"),
+        ("rlsuite.analysis.report", "write"),
+        ("rlsuite.analysis.figures", "learning_curves"),
+        ("rlsuite.analysis.stats", "estimate"),
+    ],
+)
+def test_a_package_that_was_a_module_has_what_that_had(package, name):
+    module = importlib.import_module(package)
+    with pytest.warns(DeprecationWarning, match=f"^{name} of {package} is now in {package}"):
+        found = getattr(module, name)
+    assert found is getattr(importlib.import_module(lazy.NAMESAKES[package]), name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing
+    # What lies in the package is found as in any, without a word.
+    leaf = lazy.NAMESAKES[package].rpartition(".")[2]
+    assert importlib.import_module(f"{package}.{leaf}") is getattr(module, leaf)

@@ -6,7 +6,8 @@ import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -94,6 +95,45 @@ ALSO = {
 }
 
 
+# Packages that were modules: where what these had is.
+NAMESAKES = {
+    "rlsuite.engine.store": "rlsuite.engine.store.store",
+    "rlsuite.engine.launch": "rlsuite.engine.launch.session",
+    "rlsuite.analysis.figures": "rlsuite.analysis.figures.catalogue",
+    "rlsuite.analysis.report": "rlsuite.analysis.report.report",
+    "rlsuite.analysis.stats": "rlsuite.analysis.stats.stats",
+}
+
+
+class _Namesake:
+    """Makes a package that was a module: what this had is found with a warning."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        found = PathFinder.find_spec(name, path, target) if name in NAMESAKES else None
+        if found is None:
+            return None
+        spec = ModuleSpec(name, self, is_package=True)  # pyright: ignore[reportArgumentType]
+        spec.submodule_search_locations = found.submodule_search_locations
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        package = module.__name__
+
+        def find(attribute: str) -> Any:
+            home = NAMESAKES[package]
+            inside = attribute.startswith("__") or find_spec(f"{package}.{attribute}")
+            if inside or not hasattr(found := importlib.import_module(home), attribute):
+                raise AttributeError(f"module {package!r} has no attribute {attribute!r}")
+            said = f"{attribute} of {package} is now in {home}"
+            warnings.warn(said, DeprecationWarning, stacklevel=2)
+            return getattr(found, attribute)
+
+        vars(module)["__getattr__"] = find
+
+
 class _Moved:
     """Finds modules under the names that they had: the same module object, and a warning."""
 
@@ -127,4 +167,4 @@ def keep_old_names() -> None:
     """Let imports of modules by the names that they had go on working."""
     # The first, for a package under its old name would else be searched for its modules again.
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Moved())  # pyright: ignore[reportArgumentType]
+        sys.meta_path[:0] = [_Moved(), _Namesake()]  # pyright: ignore[reportArgumentType]
