@@ -55,7 +55,7 @@ class Moment(NamedTuple):
 
 
 # Returns True to stop these seeds; anything else goes on.
-Callback = Callable[[Moment], bool | None]
+Callback = Callable[[Moment], bool | np.bool_ | None]
 
 
 class PerSeed(Sequence[Any]):
