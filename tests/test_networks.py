@@ -242,7 +242,7 @@ def test_tangents_are_finite_differences(kind):
 
     def f(p):
         out = network.unroll(p, carry, obs, first)
-        return out.dist.logits, out.value
+        return dist_of(Categorical, out).logits, out.value
 
     found = jax.jvp(f, (params,), (along,))[1]
 
