@@ -69,10 +69,7 @@ def build_parser() -> Parser:
         help="purejaxrl=DIR,rejax; bench offline: d3rlpy,torch; bench replay: sbx,rejax",
     )
     ppo.add_argument("--ways", default=",".join(WAYS), help="rivals' ways of running [both]")
-    updates = parser.add_argument_group("bench updates")
-    updates.add_argument("--agent", default="td3", help="[td3]")
-    updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
-    updates.add_argument("--layers", default="", help="compare LayerNorms instead: ours,flax")
+    _add_updates(parser)
     offline = parser.add_argument_group("bench offline")
     offline.add_argument("--dataset", help="a name or path; default a random walk of 60,000 steps")
     common.add_dataset_folder(offline)
@@ -89,6 +86,17 @@ def build_parser() -> Parser:
     physics.add_argument("--steps", type=whole, default=20_480, help="a measurement [20480]")
     _add_accelerator(parser)
     return parser
+
+
+def _add_updates(parser: Parser) -> None:
+    updates = parser.add_argument_group("bench updates")
+    updates.add_argument("--agent", default="td3", help="[td3]")
+    updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
+    updates.add_argument(
+        "--layers",
+        default="",
+        help="compare LayerNorms instead: ours,flax; any agent for boxes",
+    )
 
 
 def _add_accelerator(parser: Parser) -> None:
@@ -116,6 +124,8 @@ def main(argv: Sequence[str]) -> int:
     if args.out is not None:
         check_out(args.out)
     common.use_dataset_folder(args)
+    if args.layers and args.workers:
+        raise UsageError("--layers compares in one process: leave --workers out")
     args.workers = args.workers or cores()
     found = commands[args.what](args, common.make_console())
     if args.out is not None:

@@ -1,8 +1,9 @@
 """LayerNorm with its sums as products, which is faster on a CPU.
 
 XLA adds up a row number by number, each addition waiting for the one before: as a product with ones
-the sums of 1,024 rows of 256 take about a third of the time. An update's network of three 256-wide
-layers with LayerNorm on 1,024 rows (ReBRAC's critics) is a tenth faster so (jax 0.10.2, one core).
+the sums of 1,024 rows of 256 take about a third of the time. ReBRAC's whole update (critics of
+three 256-wide layers with LayerNorm, 1,024 rows) is 1.05 times as fast so as with flax's (jax
+0.10.2).
 """
 
 from __future__ import annotations

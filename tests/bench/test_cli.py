@@ -31,6 +31,7 @@ from rlsuite.envs.datasets import npz
         (["ppo", "--out", "/nowhere/x.json"], "there is no folder"),
         (["updates", "--agent", "td4"], "did you mean 'td3'"),
         (["updates", "--layers", "ours,flex"], "did you mean 'flax'"),
+        (["updates", "--layers", "ours", "--workers", "2"], "leave --workers out"),
         (["updates", "--layers", "ours,ours"], "'ours' is there twice"),
         (["ppo", "--layers", "ours"], "no --layers, it is of bench updates"),
         (["offline", "--rivals", "d3rlp", "--rival-python", "x"], "did you mean 'd3rlpy'"),
