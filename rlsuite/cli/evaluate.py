@@ -159,6 +159,10 @@ def check_policy(meta: dict[str, Any], path: Path, env_id: str | None) -> str:
     if "cell" not in meta:
         raise UsageError(f"{path} holds no agent: give a cell or a saved policy")
     cell = meta["cell"]
+    if made := registry.agent(cell["agent"]).makes:
+        raise UsageError(
+            f"{path} holds a {made}, which plays no episodes: others are given it by --input"
+        )
     env_id = env_id or str(cell["env"])
     asked = registry.env(env_id, _options(cell, env_id))
     check_actions(registry.agent(cell["agent"]), asked)

@@ -448,6 +448,16 @@ def test_a_file_is_an_input_too(cache: Path, tmp_path: Path) -> None:
         stages.from_file(stages.registry.agent("toy-student").inputs[0], saved)
 
 
+def test_what_is_made_for_others_is_not_played(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = plan([request()])
+    made(cells, tmp_path)
+    path = Store(tmp_path).path(split(cells)[0][0].id, "done")
+    assert main(["evaluate", str(path)]) == 2
+    assert "holds a toy-rule, which plays no episodes" in capsys.readouterr().err
+
+
 def test_the_cache_is_listed_and_cleared(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
