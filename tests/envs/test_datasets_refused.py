@@ -227,9 +227,6 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "dict observations": (
         metadata(observation_space=json.dumps({"type": "Dict"})), "Dict observations"
     ),
-    "actions from 1": (
-        metadata(action_space=json.dumps({"type": "Discrete", "n": 3, "start": 1})), "from 1"
-    ),
     "no data": (folder(lambda d: (d / "main_data.hdf5").unlink()), "main_data.hdf5"),
     "steps missing": (metadata(total_steps=61), "says it has 61 steps and has 60"),
     "no truncations": (episode(lambda g: g.__delitem__("truncations")), "no 'truncations'"),

@@ -217,7 +217,7 @@ def test_mapping_over_seeds_is_refused() -> None:
 
 def test_it_cannot_be_stepped_as_a_pure_function() -> None:
     env = registry.make_env(CARTPOLE)
-    with pytest.raises(NotImplementedError, match=r"use rlsuite\.vector\.make"):
+    with pytest.raises(NotImplementedError, match=r"use rlsuite\.acting\.vector\.make"):
         env.reset(jax.random.key(0), ())
 
 
