@@ -1,6 +1,6 @@
 """The light rows of the suite's own agents."""
 
-from rlsuite.registry import AgentRow
+from rlsuite.contracts.registry import AgentRow
 
 ROWS = [
     AgentRow(

@@ -1,8 +1,8 @@
 """brax's tasks behind the suite's contract, without brax's wrappers.
 
 brax's own auto-reset returns every finished copy to its *first* state, loses what the episode ended
-in and counts a time limit as an end; here resets draw anew (`rlsuite.vector`), and the time limit
-is the adapter's. Who wants brax's behaviour for comparison sets `reset = "cached"`.
+in and counts a time limit as an end; here resets draw anew (`rlsuite.acting.vector`), and the time
+limit is the adapter's. Who wants brax's behaviour for comparison sets `reset = "cached"`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import EnvParams, EnvState, TimeStep
 from rlsuite.envs.brax_rows import PREFIX, TIME_LIMIT
 from rlsuite.envs.gymnax_adapter import strong
 from rlsuite.envs.mujoco import library
-from rlsuite.errors import UsageError
-from rlsuite.types import EnvParams, EnvState, TimeStep
 
 # brax loads MuJoCo's models too: their warnings go where the suite's own do.
 assert library.mj is not None
@@ -58,7 +58,7 @@ class BraxEnv:
         self.time_limit: int | None = time_limit
 
     def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
-        """See `rlsuite.types.Environment`."""
+        """See `rlsuite.contracts.types.Environment`."""
         with quiet():
             state = strong(self._env.reset(jax.random.key_data(key)))
         return State(state, jnp.int32(0)), jnp.asarray(state.obs, jnp.float32)
@@ -66,7 +66,7 @@ class BraxEnv:
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`.
+        """See `rlsuite.contracts.types.Environment`.
 
         Args:
           key: not read: brax's steps are deterministic.

@@ -4,7 +4,7 @@ The physics backend is part of the id: brax's four engines are different simulat
 without the engine's name cannot be repeated.
 """
 
-from rlsuite.registry import EnvRow, Space
+from rlsuite.contracts.registry import EnvRow, Space
 
 PREFIX = "brax:"
 BACKENDS = ("generalized", "spring", "positional", "mjx")

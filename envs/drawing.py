@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite.errors import UsageError
-from rlsuite.types import Environment, EnvState
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Environment, EnvState
 
 Image = np.ndarray
 Draw = Callable[[EnvState, np.ndarray], Image]

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from rlsuite import check
+from rlsuite.acting import check
+from rlsuite.acting.vector import Episodes, VectorEnv, VectorState, VectorStep
+from rlsuite.contracts.types import EnvParams, EnvState, TimeStep
 from rlsuite.envs import gym_rows, host
-from rlsuite.types import EnvParams, EnvState, TimeStep
-from rlsuite.vector import Episodes, VectorEnv, VectorState, VectorStep
 
 
 class GymEnv:
@@ -46,13 +46,13 @@ class GymEnv:
 
     def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
         """A host simulator has no pure reset; see `vectorize`."""
-        raise NotImplementedError(f"{self.id} lives on the host: use rlsuite.vector.make")
+        raise NotImplementedError(f"{self.id} lives on the host: use rlsuite.acting.vector.make")
 
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
         """A host simulator has no pure step; see `vectorize`."""
-        raise NotImplementedError(f"{self.id} lives on the host: use rlsuite.vector.make")
+        raise NotImplementedError(f"{self.id} lives on the host: use rlsuite.acting.vector.make")
 
     def vectorize(self, num_envs: int) -> VectorEnv:
         """`num_envs` instances of their own: no two calls share a simulator.

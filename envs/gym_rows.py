@@ -17,9 +17,9 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import load_env_creator
 
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.contracts.registry import EnvRow, Space
 from rlsuite.envs.datasets.recording import GOAL_PARTS
-from rlsuite.errors import UsageError, nearest
-from rlsuite.registry import EnvRow, Space
 
 PREFIX = "gym:"
 RECORD = "rlsuite.envs.render:record"
@@ -260,7 +260,7 @@ def encoded(space: spaces.Space, env_id: str) -> spaces.Box:
     """The Box that agents see: Discrete observations become one-hot, numbers float32.
 
     Images, bytes of 0 to 255 on two axes or more, keep them: a replay of floats would be four times
-    as large. Networks divide them by 255 (`rlsuite.networks.as_floats`).
+    as large. Networks divide them by 255 (`rlsuite.nn.networks.as_floats`).
 
     Raises:
       UsageError: another kind of space.

@@ -19,8 +19,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from rlsuite.contracts.types import EnvParams, EnvState, TimeStep
 from rlsuite.envs.deferred import deferred
-from rlsuite.types import EnvParams, EnvState, TimeStep
 
 # Only gymnax's drawing uses them: 1.7 s of the 2.1 s that it takes to import.
 with deferred("seaborn", "matplotlib.pyplot"):
@@ -59,14 +59,14 @@ class GymnaxEnv:
         return self._env
 
     def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
-        """See `rlsuite.types.Environment`."""
+        """See `rlsuite.contracts.types.Environment`."""
         obs, state = self._env.reset_env(key, params)
         return strong(state), self._observe(obs)
 
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`.
+        """See `rlsuite.contracts.types.Environment`.
 
         Args:
           key: of what is random in the step.

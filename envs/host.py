@@ -27,7 +27,7 @@ from jax.experimental import io_callback
 from jax.experimental.buffer_callback import buffer_callback
 from jaxtyping import Array
 
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
 
 HostFunction = Callable[..., tuple[np.ndarray, ...]]
 

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rlsuite.types import TimeStep
+from rlsuite.contracts.types import TimeStep
 
 TARGET = 0.5
 
@@ -53,7 +53,7 @@ class Probe:
         self.time_limit: int | None = None
 
     def reset(self, key: PRNGKeyArray, params: Params) -> tuple[State, Float[Array, " s"]]:
-        """See `rlsuite.types.Environment`."""
+        """See `rlsuite.contracts.types.Environment`."""
         sign = jnp.where(jax.random.bernoulli(key), 1.0, -1.0)
         state = State(jnp.int32(0), sign, jnp.float32(0))
         return state, self.observe(state)
@@ -61,7 +61,7 @@ class Probe:
     def step(
         self, key: PRNGKeyArray, state: State, action: Array, params: Params
     ) -> tuple[State, TimeStep]:
-        """See `rlsuite.types.Environment`.
+        """See `rlsuite.contracts.types.Environment`.
 
         Args:
           key: not read: nothing is random but the reset.

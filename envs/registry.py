@@ -4,9 +4,9 @@ A row's spaces are those without options. gymnax's MNISTBandit-bsuite is left ou
 images when it is built.
 """
 
+from rlsuite.contracts.registry import EnvFamily, EnvRow, Parameter, Space
 from rlsuite.envs import brax_rows
 from rlsuite.envs.mujoco import specs
-from rlsuite.registry import EnvFamily, EnvRow, Parameter, Space
 
 _GYMNAX = "rlsuite.envs.gymnax_adapter:make"
 _PROBES = "rlsuite.envs.probes:make"

@@ -13,13 +13,13 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from PIL import Image
 
-from rlsuite import registry
-from rlsuite.engine import files
+from rlsuite.acting.evaluate import DEFAULT_STEP_LIMIT
+from rlsuite.contracts import registry
+from rlsuite.contracts.types import Agent, Environment, EnvParams, Mode, PolicyParams
 from rlsuite.envs import gym_rows
 from rlsuite.envs.drawing import LONGER_SIDE, drawer, gymnasium_renderer, picture
 from rlsuite.envs.gym_adapter import GymEnv
-from rlsuite.evaluate import DEFAULT_STEP_LIMIT
-from rlsuite.types import Agent, Environment, EnvParams, Mode, PolicyParams
+from rlsuite.io import files
 
 
 @runtime_checkable

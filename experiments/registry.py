@@ -1,6 +1,6 @@
 """The light rows of the suite's own experiments."""
 
-from rlsuite.registry import ExperimentRow
+from rlsuite.contracts.registry import ExperimentRow
 
 _PACKAGE = "rlsuite.experiments"
 

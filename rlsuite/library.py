@@ -2,8 +2,8 @@
 
 On a CPU, jax 0.10 can hang in *vmapped* training scans and get some sums wrong. `train` runs one
 seed after the other there, or on worker processes (`workers=`), and is safe. If you vmap an agent
-yourself, update `os.environ` with `rlsuite.engine.environment.worker_environment("cpu")` before jax
-is imported.
+yourself, update `os.environ` with `rlsuite.engine.launch.process_env.worker_environment("cpu")`
+before jax is imported.
 """
 
 from __future__ import annotations
@@ -20,14 +20,26 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from rlsuite import registry
-from rlsuite.config import check_seeds
-from rlsuite.engine import cells, files, program, tree
-from rlsuite.engine.checks import check_actions, check_fit, check_need, executed_budget
-from rlsuite.engine.data import load as load_data
-from rlsuite.engine.data import resolve, shapes
-from rlsuite.engine.spec import Request
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.config import check_seeds
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.contracts.refs import load as load_data
+from rlsuite.contracts.refs import resolve, shapes
+from rlsuite.contracts.types import (
+    Agent,
+    Context,
+    Environment,
+    Mode,
+    PolicyParams,
+    PolicyT,
+    State,
+    Tree,
+)
+from rlsuite.engine.plan import cells
+from rlsuite.engine.plan.checks import check_actions, check_fit, check_need, executed_budget
+from rlsuite.engine.plan.spec import Request
+from rlsuite.engine.run import program, tree
+from rlsuite.io import files
 from rlsuite.training import (
     Callback,
     Moment,
@@ -39,11 +51,10 @@ from rlsuite.training import (
     run_in_workers,
     shown,
 )
-from rlsuite.types import Agent, Context, Environment, Mode, PolicyParams, PolicyT, State, Tree
 
 if TYPE_CHECKING:
-    from rlsuite.analysis.frames import Frames
-    from rlsuite.engine.search import Search
+    from rlsuite.analysis.load.frames import Frames
+    from rlsuite.engine.launch.search import Search
 
 # What `make` was asked for, by the agent's address: what workers build it from.
 _MADE: dict[int, Request] = {}
@@ -370,7 +381,7 @@ def load_results(*folders: str | Path) -> Frames:
     Raises:
       UsageError: a folder holds neither, or a file in it is damaged.
     """
-    from rlsuite.analysis import frames, merging
+    from rlsuite.analysis.load import frames, merging
 
     loaded = merging.load([Path(folder) for folder in folders])
     table = loaded.cells
@@ -389,7 +400,7 @@ def search(
     Killed at any moment, the same call goes on from there; no run is made twice.
 
     Args:
-      search: with `start`, `ask` and `tell`, see `rlsuite.engine.search.Search`.
+      search: with `start`, `ask` and `tell`, see `rlsuite.engine.launch.search.Search`.
       folder: run folder of all its runs, for `rlsuite report` and `load_results`.
       workers: processes; default one a core.
       progress: show it.
@@ -402,7 +413,7 @@ def search(
     """
     from rich.console import Console
 
-    from rlsuite.engine.search import drive
+    from rlsuite.engine.launch.search import drive
 
     return drive(search, Path(folder).absolute(), workers, Console(quiet=not progress))
 

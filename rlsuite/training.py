@@ -24,14 +24,14 @@ from jaxtyping import Float, Int
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rlsuite import keys, metrics
-from rlsuite.engine.checks import executed_budget
-from rlsuite.engine.program import Program, context, tree_bytes
-from rlsuite.engine.runner import boundaries
-from rlsuite.engine.store import Rows
-from rlsuite.errors import UsageError, nearest
-from rlsuite.evaluate import summary
-from rlsuite.types import Agent, Context, Mode, PolicyParams, PolicyT, State, Tree
+from rlsuite.acting.evaluate import summary
+from rlsuite.contracts import keys, metrics
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.contracts.types import Agent, Context, Mode, PolicyParams, PolicyT, State, Tree
+from rlsuite.engine.plan.checks import executed_budget
+from rlsuite.engine.run.program import Program, context, tree_bytes
+from rlsuite.engine.run.runner import boundaries
+from rlsuite.engine.store.store import Rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,7 +55,7 @@ class Moment(NamedTuple):
 
 
 # Returns True to stop these seeds; anything else goes on.
-Callback = Callable[[Moment], bool | None]
+Callback = Callable[[Moment], bool | np.bool_ | None]
 
 
 class PerSeed(Sequence[Any]):
@@ -421,7 +421,8 @@ def chosen_width(agent: Agent, ctx: Context[Any], count: int, width: int | str) 
     if width > 1 and jax.default_backend() == "cpu" and os.environ.get("PJRT_NPROC") != "1":
         raise UsageError(
             "vmapped training can hang on a CPU in a process that was started without its flags: "
-            "call os.environ.update(rlsuite.engine.environment.worker_environment('cpu')) before "
+            "call os.environ.update(rlsuite.engine.launch.process_env.worker_environment('cpu')) "
+            "before "
             "jax is imported, or leave out width and give workers="
         )
     return min(width, count)
@@ -497,7 +498,7 @@ def run_in_workers(
     """Train on worker processes into a run folder, and read back what they made.
 
     Args:
-      request: an `engine.spec.Request`.
+      request: an `engine.plan.spec.Request`.
       workers: how many processes.
       out: the folder; what is finished in it is not run again.
       agent: what the request says, to read the policies.
@@ -507,8 +508,12 @@ def run_in_workers(
     Raises:
       UsageError: a run failed, naming its error.
     """
-    from rlsuite.engine import execute, files, spec, store, tree
-    from rlsuite.engine.launch import Workers
+    from rlsuite.engine.launch import execute
+    from rlsuite.engine.launch.session import Workers
+    from rlsuite.engine.plan import spec
+    from rlsuite.engine.run import tree
+    from rlsuite.engine.store import store
+    from rlsuite.io import files
 
     cells = spec.expand([request])
     folder = store.Store(out)

@@ -36,12 +36,12 @@ if __name__ == "__main__":
 import jax
 from offline_tools import dataset_for
 
-from rlsuite import config, keys, registry
-from rlsuite.config import Config
-from rlsuite.engine import tree
-from rlsuite.engine.program import context
-from rlsuite.registry import AgentRow
-from rlsuite.types import Context
+from rlsuite.contracts import config, keys, registry
+from rlsuite.contracts.config import Config
+from rlsuite.contracts.registry import AgentRow
+from rlsuite.contracts.types import Context
+from rlsuite.engine.run import tree
+from rlsuite.engine.run.program import context
 
 Digests = dict[str, str]
 ON_POLICY = {"num_envs": 4, "num_steps": 16, "minibatches": 2, "epochs": 2, "value_epochs": 2}
@@ -188,7 +188,9 @@ def program(case: Case, iterations: int) -> tuple[Any, Context]:
         state, metrics = jax.lax.scan(step, agent.init(key, ctx), None, iterations)
         obs = jax.numpy.ones((2, *agent.env.observation_space.shape))
         first, policy = jax.numpy.ones(2, bool), agent.policy(state)
-        acts = [agent.act(policy, agent.carry((2,)), obs, first, key, m)[0] for m in MODES]
+        # What is made for others plays no episodes.
+        modes = () if case.row.makes else MODES
+        acts = [agent.act(policy, agent.carry((2,)), obs, first, key, m)[0] for m in modes]
         return {"state": state, "policy": policy, "acts": acts, "metrics": metrics}
 
     return jax.jit(whole), context(agent, case.config, iterations, data)

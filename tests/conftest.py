@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 # Before jax is imported: one XLA thread, no concurrent scheduler and no fused sums, as the suite's
 # own workers run. Without them jax on CPU hangs in vmapped training scans and computes some sums
-# wrongly (see rlsuite.engine.environment). Most of a test's time is the compiler's: LLVM's passes
-# are left out (a third less), which XLA_FLAGS can take back. What tests start as processes of their
-# own (test_system.py) runs under the workers' flags.
+# wrongly (see rlsuite.engine.launch.process_env). Most of a test's time is the compiler's: LLVM's
+# passes are left out (a third less), which XLA_FLAGS can take back. What tests start as processes
+# of their own (test_system.py) runs under the workers' flags.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["PJRT_NPROC"] = "1"
 for _flag in (

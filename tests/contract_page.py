@@ -1,4 +1,5 @@
-"""An environment and an agent written from `rlsuite/types.py` alone, as somebody else would.
+"""An environment and an agent written from `rlsuite/contracts/types.py` alone, as somebody else
+would.
 
 `test_types.py` type-checks this file from outside the clone and trains the one on the other.
 """
@@ -15,12 +16,13 @@ import numpy as np
 from gymnasium import spaces
 from jax import Array
 
-from rlsuite import config, metrics, vector
-from rlsuite.config import Traced, knob
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metrics
-from rlsuite.types import Agent, Context, Counters, Environment, Mode, TimeStep
-from rlsuite.vector import VectorEnv, VectorState, VectorStep
+from rlsuite.acting import vector
+from rlsuite.acting.vector import VectorEnv, VectorState, VectorStep
+from rlsuite.contracts import config, metrics
+from rlsuite.contracts.config import Traced, knob
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Counters, Environment, Mode, TimeStep
 
 
 class Params(NamedTuple):

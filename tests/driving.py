@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rlsuite.engine import files
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.inputs import Given
-from rlsuite.engine.program import Program
-from rlsuite.engine.runner import Runner, Stopped
-from rlsuite.engine.store import Store
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.run.inputs import Given
+from rlsuite.engine.run.program import Program
+from rlsuite.engine.run.runner import Runner, Stopped
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 
 def drive(

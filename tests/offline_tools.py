@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from rlsuite import registry
-from rlsuite.dataset import Dataset
+from rlsuite.contracts import registry
+from rlsuite.data.dataset import Dataset
 from rlsuite.envs.datasets import npz, view
 from rlsuite.envs.datasets.recording import Header, Recording
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite.engine.search import Finished
-from rlsuite.engine.spec import Request
+from rlsuite.engine.launch.search import Finished
+from rlsuite.engine.plan.spec import Request
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin
 import bits
 import pytest
 
-from rlsuite import config, registry
+from rlsuite.contracts import config, registry
 
 
 def test_every_agent_preset_and_variant_has_a_run():

@@ -14,14 +14,15 @@ from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
 import rlsuite
-from rlsuite import box, keys, registry, vector
-from rlsuite.check import CONTRACT, check_spaces
+from rlsuite.acting import vector
+from rlsuite.acting.check import CONTRACT, check_spaces
+from rlsuite.acting.evaluate import Evaluation, evaluate
 from rlsuite.cli import evaluate as evaluate_command
-from rlsuite.engine.program import context
+from rlsuite.contracts import box, keys, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Agent, Environment, TimeStep
+from rlsuite.engine.run.program import context
 from rlsuite.envs.render import Drawn
-from rlsuite.errors import UsageError
-from rlsuite.evaluate import Evaluation, evaluate
-from rlsuite.types import Agent, Environment, TimeStep
 
 
 class State(NamedTuple):
@@ -358,7 +359,7 @@ def test_the_film_shows_the_policy_of_the_numbers(
         return Evaluation(jnp.zeros(2), jnp.zeros(2, jnp.int32), jnp.ones(2, bool))
 
     monkeypatch.setattr(evaluate_command, "worker_environment", lambda device: {})
-    monkeypatch.setattr("rlsuite.evaluate.evaluate", numbers)
+    monkeypatch.setattr("rlsuite.acting.evaluate.evaluate", numbers)
     monkeypatch.setattr(registry.EnvRow, "load_render", lambda row: film)
     monkeypatch.setattr(evaluate_command, "_check_drawable", lambda row: None)
     argv = [str(path), "--video", str(tmp_path / "film.gif"), "--episodes", "2"]

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from rlsuite import config
-from rlsuite.config import Traced, knob
-from rlsuite.errors import UsageError
+from rlsuite.contracts import config
+from rlsuite.contracts.config import Traced, knob
+from rlsuite.contracts.errors import UsageError
 
 
 @dataclass(frozen=True)

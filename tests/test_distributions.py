@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite.distributions import Categorical, Gaussian, TanhGaussian, log_det_tanh, tsallis_log
+from rlsuite.nn.distributions import Categorical, Gaussian, TanhGaussian, log_det_tanh, tsallis_log
 
 
 def normal(loc: float, std: float, kind: Any = Gaussian) -> Any:

@@ -1,8 +1,8 @@
 """The suite's distributions against distrax's, at ordinary and at extreme parameters.
 
 distrax is in the dev extra: tests alone import it. To the suite it would add half a second or
-more of import, after jax and flax (`time python -c "import rlsuite.distributions, distrax"`, with
-and without it), and a nightly build of TensorFlow Probability. That one warns of what jax
+more of import, after jax and flax (`time python -c "import rlsuite.nn.distributions, distrax"`,
+with and without it), and a nightly build of TensorFlow Probability. That one warns of what jax
 deprecates, which is no fault of the suite's.
 """
 
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite.distributions import Categorical, Gaussian, TanhGaussian
+from rlsuite.nn.distributions import Categorical, Gaussian, TanhGaussian
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite import drift as drifts
-from rlsuite.distributions import Categorical, Gaussian
-from rlsuite.drift import DriftInput, Progress
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.nn.distributions import Categorical, Gaussian
+from rlsuite.ops import drift as drifts
+from rlsuite.ops.drift import DriftInput, Progress
 
 HP = Hyper(
     {"clip_epsilon": 0.2, "kl_coef": 1.0, "kl_target": 0.01, "dpo_alpha": 2.0, "dpo_beta": 0.6,

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from rlsuite import registry
-from rlsuite.evaluate import evaluate
-from rlsuite.types import Agent, Mode, TimeStep
+from rlsuite.acting.evaluate import evaluate
+from rlsuite.contracts import registry
+from rlsuite.contracts.types import Agent, Mode, TimeStep
 
 
 class RandomLength:

@@ -33,13 +33,19 @@ HEAVY = (
 )
 LIGHT = [
     "rlsuite",
-    "rlsuite.config",
-    "rlsuite.errors",
-    "rlsuite.registry",
+    "rlsuite.contracts.config",
+    "rlsuite.contracts.errors",
+    "rlsuite.contracts.registry",
     "rlsuite.agents.registry",
     "rlsuite.envs.registry",
     "rlsuite.envs.datasets.registry",
-    "rlsuite.engine.data",
+    "rlsuite.contracts.refs",
+    "rlsuite.contracts.box",
+    "rlsuite.io.artefact_cache",
+    "rlsuite.io.machine",
+    "rlsuite.engine.plan.grid",
+    "rlsuite.cli.main",
+    "rlsuite.cli.train",
     "rlsuite.experiments.registry",
     *(row.module for row in AGENTS),
     *(f"{row.module}.config" for row in AGENTS),
@@ -99,13 +105,41 @@ def below(module: str, package: str) -> bool:
 
 def test_the_files_are_found():
     names = {name_of(path) for path in modules()}
-    assert {"rlsuite.returns", "rlsuite.agents.online.ppo.agent", "rlsuite.envs"} <= names
+    assert {"rlsuite.ops.returns", "rlsuite.agents.online.ppo.agent", "rlsuite.envs"} <= names
 
 
 @pytest.mark.parametrize("path", modules("rlsuite"), ids=name_of)
 def test_the_ground_floor_names_no_agent_environment_or_experiment(path):
     upper = tuple(f"rlsuite.{name}" for name in UPPER)
     assert not [m for m in imports(path) if any(below(m, package) for package in upper)]
+
+
+# From the ground up: a module imports from its own floor and from those named before it.
+FLOORS = (
+    "rlsuite.contracts", "rlsuite.io", "rlsuite.nn", "rlsuite.ops", "rlsuite.data",
+    "rlsuite.acting", "rlsuite.engine.plan", "rlsuite.engine.store", "rlsuite.engine.run",
+    "rlsuite.engine.launch", "rlsuite.analysis.text", "rlsuite.analysis.load",
+    "rlsuite.analysis.stats", "rlsuite.analysis.figures", "rlsuite.analysis.report",
+    "rlsuite.training", "rlsuite.library", "rlsuite.bench", "rlsuite.cli",
+)  # fmt: skip
+
+
+def floor(module: str) -> int | None:
+    """Which floor a module is on; None for the packages that hold floors, and for others."""
+    return next((i for i, name in enumerate(FLOORS) if below(module, name)), None)
+
+
+@pytest.mark.parametrize("path", modules("rlsuite"), ids=name_of)
+def test_the_ground_floor_imports_downwards(path):
+    own = floor(name_of(path))
+    assert own is not None or path.name == "__init__.py", "a floor for it"
+    above = [m for m in imports(path) if own is not None and (floor(m) or 0) > own]
+    assert not above
+
+
+def test_every_floor_is_there():
+    names = [name_of(path) for path in modules("rlsuite")]
+    assert not [name for name in FLOORS if not any(below(module, name) for module in names)]
 
 
 @pytest.mark.parametrize("path", modules("envs"), ids=name_of)
@@ -163,7 +197,7 @@ def test_light_modules_load_nothing_heavy(module):
 
 def test_every_agents_config_is_light():
     code = (
-        "import sys; from rlsuite import registry\n"
+        "import sys; from rlsuite.contracts import registry\n"
         "for row in registry.agents().values(): row.load_config()(); row.load_presets()\n"
         "registry.envs(), registry.experiments()\n"
         "print(*{n.partition('.')[0] for n in sys.modules})"

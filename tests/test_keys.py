@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlsuite.keys import Namespace, Purpose, root, stream
+from rlsuite.contracts.keys import Namespace, Purpose, root, stream
 
 
 def test_no_two_streams_meet():

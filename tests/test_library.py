@@ -18,10 +18,10 @@ from tiny import TINY, assert_close, same_bits, tiny_cells
 
 import rlsuite
 from rlsuite import training
-from rlsuite.config import check_seeds
-from rlsuite.engine import tree
-from rlsuite.engine.program import Program
-from rlsuite.errors import UsageError
+from rlsuite.contracts.config import check_seeds
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.run import tree
+from rlsuite.engine.run.program import Program
 from rlsuite.training import Moment, PerSeed, Result
 
 STEPS = 4 * 8

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite import metrics
-from rlsuite.metrics import Last, Max, Mean, Min
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Last, Max, Mean, Min
 
 
 def of(values):

@@ -9,11 +9,16 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from tiny import assert_close
 
-from rlsuite import mlp
-from rlsuite.distributions import TanhGaussian
+from rlsuite.bench.children.run_updates import layers_of
+from rlsuite.nn import mlp
+from rlsuite.nn.distributions import TanhGaussian
 
+KEY = jax.random.key(0)
+STEP = 3e-3  # of finite differences
 SHAPE = mlp.Shape(hidden=(64, 32))
 
 
@@ -153,3 +158,44 @@ def test_log_probability_of_a_squashed_normal():
 def test_polyak_moves_by_tau():
     moved = mlp.polyak({"a": jnp.array([1.0, 2.0])}, {"a": jnp.array([3.0, 2.0])}, 0.25)
     np.testing.assert_allclose(moved["a"], [1.5, 2.0])
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_tangents_are_finite_differences_and_those_with_flaxs_layers(place):
+    shape = mlp.Shape(hidden=(40, 36), activation="swish", layer_norm=True, norm_place=place)
+    net, obs = mlp.ensemble(mlp.critic(shape, (3,), 2), 2), jax.random.normal(KEY, (5, 3))
+    action = jnp.tanh(obs[:, :2])
+    params = net.init(KEY)
+    along = jax.tree.map(lambda p: jnp.cos(7 * p), (params, action))
+    f = lambda p, a: net.apply(p, obs, a)  # noqa: E731
+
+    def tangent():
+        return jax.jit(lambda at, along: jax.jvp(f, at, along)[1])((params, action), along)
+
+    found = tangent()
+    with layers_of("flax"):
+        np.testing.assert_allclose(found, tangent(), rtol=1e-3, atol=1e-4)
+
+    def away(step):
+        return f(*jax.tree.map(lambda x, d: x + step * d, (params, action), along))
+
+    slopes = (away(STEP) - away(-STEP)) / (2 * STEP)
+    np.testing.assert_allclose(found, slopes, rtol=2e-2, atol=2e-2)
+
+
+def test_hessian_vector_products_through_networks_in_every_order():
+    shape = mlp.Shape(hidden=(8, 8), activation="tanh", layer_norm=True)
+    net, obs = mlp.deterministic_actor(shape, (3,), 2), jax.random.normal(KEY, (4, 5, 3))
+    params = net.init(KEY)
+    vector = jax.tree.map(lambda p: jnp.cos(7 * p), params)
+
+    def both(obs):
+        loss = lambda p: jnp.sin(net.apply(p, obs)).sum()  # noqa: E731
+        slope = lambda p: jax.jvp(loss, (p,), (vector,))[1]  # noqa: E731
+        inner = lambda p: optax.tree.vdot(jax.grad(loss)(p), vector)  # noqa: E731
+        forward = jax.jvp(jax.grad(loss), (params,), (vector,))[1]
+        return forward, jax.grad(slope)(params), jax.grad(inner)(params)
+
+    forward, mixed, reverse = jax.jit(jax.vmap(both))(obs)
+    assert_close(forward, reverse, rtol=1e-3, atol=1e-3)
+    assert_close(mixed, reverse, rtol=1e-3, atol=1e-3)

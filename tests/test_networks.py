@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlsuite import mlp, networks
-from rlsuite.distributions import Categorical, Gaussian, TanhGaussian
-from rlsuite.networks import Spec
+from rlsuite.nn import mlp, networks
+from rlsuite.nn.distributions import Categorical, Gaussian, TanhGaussian
+from rlsuite.nn.networks import Spec
 
 VECTOR = spaces.Box(-1.0, 1.0, (6,), np.float32)
 IMAGE = spaces.Box(0.0, 1.0, (10, 10, 4), np.float32)
@@ -229,3 +229,26 @@ def test_off_policy_networks_see_images_as_actor_critics_do():
     np.testing.assert_allclose(mlp.flat(obs, 3), np.full((2, 48), 51 / 255), rtol=1e-6)
     # A board of one axis, such as the memory of a game, is no picture.
     np.testing.assert_array_equal(mlp.flat(obs[:, 0, 0], 1), np.full((2, 3), 51, np.float32))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "gru"])
+def test_tangents_are_finite_differences(kind):
+    space = IMAGE if kind == "cnn" else VECTOR
+    network = make(dataclasses.replace(GRU, kind=kind, activation="swish"), space, DISCRETE)
+    params, obs, first = rollout(network, t=3, n=2, space=space)
+    # Short enough that a thousand weights do not bend the difference.
+    along = jax.tree.map(lambda p: jnp.cos(7 * p) / p.size**0.5, params)
+    carry = network.carry((2,))
+
+    def f(p):
+        out = network.unroll(p, carry, obs, first)
+        return dist_of(Categorical, out).logits, out.value
+
+    found = jax.jvp(f, (params,), (along,))[1]
+
+    def away(step):
+        return f(jax.tree.map(lambda p, d: p + step * d, params, along))
+
+    step = 3e-4
+    slopes = jax.tree.map(lambda a, b: (a - b) / (2 * step), away(step), away(-step))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-2, atol=3e-2), found, slopes)

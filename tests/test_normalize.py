@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite import normalize
+from rlsuite.ops import normalize
 
 
 @pytest.mark.parametrize("splits", [(1000,), (1, 999), (10, 490, 500), (250,) * 4])

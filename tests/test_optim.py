@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from rlsuite import optim
+from rlsuite.ops import optim
 
 PARAMS = {"w": jnp.array([1.0, -2.0, 3.0]), "b": jnp.array([[0.5]])}
 

@@ -13,7 +13,7 @@ import pytest
 
 import rlsuite
 from rlsuite.cli.main import COMMANDS
-from rlsuite.engine.environment import worker_environment
+from rlsuite.engine.launch.process_env import worker_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -124,6 +124,14 @@ def test_commands_that_only_print_do(line: str, tmp_path: Path) -> None:
     assert done.stdout.count("\n") > 5
 
 
+def test_the_cache_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLSUITE_CACHE", str(tmp_path / "cache"))
+    (line,) = (c for c in commands() if c.startswith("cache"))
+    done = run(shlex.split(line), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("0 kept, 0 B\n")
+
+
 @pytest.mark.parametrize("line", [c for c in commands() if c.startswith(OF_A_FOLDER)])
 def test_commands_on_a_run_folder_miss_nothing_but_the_folder(line: str, tmp_path: Path) -> None:
     """Their options are understood: what is complained of is the folder that is not there."""
@@ -135,7 +143,7 @@ def test_commands_on_a_run_folder_miss_nothing_but_the_folder(line: str, tmp_pat
 
 def test_every_command_of_the_page_is_tried() -> None:
     """`bench` alone is not: minutes long, it has tests of its own."""
-    tried = ("train", "grid", "list", "show", "bench", *OF_A_FOLDER)
+    tried = ("train", "grid", "list", "show", "cache", "bench", *OF_A_FOLDER)
     assert {line.split()[0] for line in commands()} == set(tried)
     assert [c for c in commands() if c.startswith("bench")] == ["bench ppo", "bench accelerator"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rlsuite import replay
+from rlsuite.data import replay
 
 
 class Row(NamedTuple):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite import returns
+from rlsuite.ops import returns
 
 GAMMA, LAMBDA = 0.9, 0.8
 REWARD = jnp.array([[1.0], [0.0], [2.0], [1.0]])

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from rlsuite.shuffle import permutation
+from rlsuite.ops.shuffle import permutation
 
 Z = 4.5
 

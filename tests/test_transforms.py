@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from offline_tools import pendulum_like
 
-from rlsuite import dataset, transforms
-from rlsuite.dataset import Dataset, Stats
+from rlsuite.contracts.errors import UsageError
+from rlsuite.data import dataset, transforms
+from rlsuite.data.dataset import Dataset, Stats
 from rlsuite.envs.datasets import view
-from rlsuite.errors import UsageError
 
 STATS = Stats(
     *(jnp.asarray(x, jnp.float32) for x in ([1.0, -2.0], [2.0, 0.0], -10.0, 30.0, 0.0, 5.0))

@@ -14,14 +14,14 @@ import contract_page
 import pytest
 
 import rlsuite
-from rlsuite.types import Environment
+from rlsuite.contracts.types import Environment
 
 HERE = Path(__file__).parent
 MISTAKES = """
 import rlsuite
 from contract_page import Config, PointEnv, make
 from rlsuite.agents.online import ppo
-from rlsuite.types import Context, Environment
+from rlsuite.contracts.types import Context, Environment
 
 env: Environment = PointEnv()
 agent = make(env, Config())

@@ -12,9 +12,9 @@ import pytest
 from gymnasium import spaces
 from jaxtyping import Array, Int, Key, PRNGKeyArray
 
-from rlsuite import vector
-from rlsuite.types import Environment, TimeStep
-from rlsuite.vector import ResetStrategy, VectorState, VectorStep
+from rlsuite.acting import vector
+from rlsuite.acting.vector import ResetStrategy, VectorState, VectorStep
+from rlsuite.contracts.types import Environment, TimeStep
 
 N = 4
 

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.spec import Request, expand
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.spec import Request, expand
 
 TINY = {"num_envs": 4, "num_steps": 8, "minibatches": 2, "epochs": 1, "hidden": [8, 8]}
 

@@ -15,13 +15,15 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, optim
 from rlsuite.agents.cores.config import CloningConfig
 from rlsuite.agents.cores.off_policy import Algorithm, Minibatch, Update
-from rlsuite.distributions import Gaussian
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Context, Mode
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Mode
+from rlsuite.nn import mlp
+from rlsuite.nn.distributions import Gaussian
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 Output = Gaussian | Float[Array, "*b d"]
 Scalar = Float[Array, ""] | float
@@ -35,7 +37,13 @@ class Actor(struct.PyTreeNode):
 
 
 def start(net: Net, key: Array, ctx: Context) -> Actor:
-    """Fresh weights."""
+    """Fresh weights.
+
+    Args:
+      net: the policy's.
+      key: of the weights.
+      ctx: adam_epsilon is read.
+    """
     params = net.init(key)
     return Actor(params, optim.adam(0.0, eps=ctx.hp.adam_epsilon).init(params))
 
@@ -116,14 +124,32 @@ def step(
 def move(
     grads: PyTree, params: PyTree, opt: PyTree, rate: Scalar, l2: Scalar, ctx: Context
 ) -> tuple[PyTree, PyTree]:
-    """Adam's step on grads + l2 params: L2 as torch's Adam has it, scaled with the gradient."""
+    """Adam's step on grads + l2 params: L2 as torch's Adam has it, scaled with the gradient.
+
+    Args:
+      grads: of the loss.
+      params: what moves.
+      opt: Adam's state.
+      rate: the step size.
+      l2: weight of the parameters in it; 0 leaves the gradient alone.
+      ctx: adam_epsilon is read.
+
+    Returns:
+      (the parameters, Adam's state) after the step.
+    """
     grads = jax.tree.map(lambda g, p: g + l2 * p, grads, params)
     changes, opt = optim.adam(rate, eps=ctx.hp.adam_epsilon).update(grads, opt)
     return optax.apply_updates(params, changes), opt
 
 
 def remaining(static: CloningConfig, updates: Int[Array, ""], ctx: Context) -> Scalar:
-    """What is left of the step size: (1 + cos(pi t/T)) / 2 of the run's T updates, or 1."""
+    """What is left of the step size: (1 + cos(pi t/T)) / 2 of the run's T updates, or 1.
+
+    Args:
+      static: decay and updates, those of an iteration, are read.
+      updates: t, steps taken before this one.
+      ctx: the horizon, in iterations, is read.
+    """
     if static.decay == "none":
         return 1.0
     # Rounded to whole iterations, as the run is; at least one, where a state is only initialised.
@@ -176,7 +202,18 @@ def distance(output: Output, action: Float[Array, "b d"]) -> Float[Array, " b"]:
 def act(
     net: Net, params: PyTree, obs: Array, key: PRNGKeyArray, mode: Mode
 ) -> Float[Array, "*b d"]:
-    """The mean when greedy, else a draw where there is a deviation; clipped to [-1, 1]."""
+    """The mean when greedy, else a draw where there is a deviation; clipped to [-1, 1].
+
+    Args:
+      net: the policy's.
+      params: its weights.
+      obs: [*b, ...] as the network sees them.
+      key: of the draw.
+      mode: 'explore' is 'sample'.
+
+    Returns:
+      Actions in [-1, 1], stop-gradiented.
+    """
     output = net.apply(params, obs)
     if isinstance(output, Gaussian):
         output = output.mode() if mode == "greedy" else output.sample(key)

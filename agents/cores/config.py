@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from rlsuite import config
-from rlsuite.box import check_bounds
-from rlsuite.config import Traced, knob
-from rlsuite.engine.environment import available_memory, round_down
-from rlsuite.errors import UsageError
-from rlsuite.registry import EnvRow
+from rlsuite.contracts import config
+from rlsuite.contracts.box import check_bounds
+from rlsuite.contracts.config import Traced, knob
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.registry import EnvRow
+from rlsuite.io.machine import available_memory, round_down
 
 Init = Literal["torch", "orthogonal", "lecun_normal", "lecun_uniform"]
 Rewards = Literal[

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PRNGKeyArray, PyTree
 
-from rlsuite import dataset, transforms
 from rlsuite.agents.cores.config import DatasetConfig
 from rlsuite.agents.cores.off_policy import (
     Minibatch,
@@ -25,8 +24,9 @@ from rlsuite.agents.cores.off_policy import (
     State,
     seen,
 )
-from rlsuite.keys import Purpose, stream
-from rlsuite.types import Context
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.types import Context
+from rlsuite.data import dataset, transforms
 
 Places = Int[Array, "u b"]
 
@@ -52,7 +52,15 @@ def make(config: DatasetConfig, running: bool = False) -> Source:
 def start(
     static: DatasetConfig, parts: Parts, state: State, ctx: Context, warm: Policy | None
 ) -> State:
-    """With the dataset's scale, whatever policy it starts from."""
+    """With the dataset's scale, whatever policy it starts from.
+
+    Args:
+      static: standardize is read.
+      parts: unused.
+      state: new, with a learner.
+      ctx: the data's statistics and standardize_epsilon are read.
+      warm: unused, its scale too.
+    """
     if not static.standardize:
         return state
     stats = ctx.data.stats
@@ -64,7 +72,17 @@ def start(
 def collect(
     static: DatasetConfig, parts: Parts, state: State, ctx: Context
 ) -> tuple[State, Places]:
-    """Which rows the next updates see."""
+    """Which rows the next updates see.
+
+    Args:
+      static: updates and batch_size are read.
+      parts: unused.
+      state: its key and counters say what is drawn.
+      ctx: with the data.
+
+    Returns:
+      (the state, places of rows, those of each update in a row of their own).
+    """
     key = stream(state.key, Purpose.DATASET, state.counters.collects)
     places = dataset.draw(ctx.data, key, (static.updates, static.batch_size))
     counters = state.counters.replace(collects=state.counters.collects + 1)
@@ -74,7 +92,13 @@ def collect(
 def deal(
     static: DatasetConfig, places: Places, key: PRNGKeyArray
 ) -> tuple[Places, Key[Array, " u"]]:
-    """The rows of each minibatch, and a key for its gradient step."""
+    """The rows of each minibatch, and a key for its gradient step.
+
+    Args:
+      static: updates is read.
+      places: of `collect`.
+      key: of the iteration.
+    """
     # Split at once: on a CPU each split takes as long as two hundred random numbers.
     return places, jax.random.split(key, static.updates)
 
@@ -83,7 +107,18 @@ def minibatch(
     static: DatasetConfig, running: bool, state: State, places: Int[Array, " b"], ctx: Context
 ) -> Minibatch:
     """The rows at some places: observations scaled, rewards transformed; a time limit's future
-    counts. Agents that value nothing have neither `rewards` nor `gamma`: theirs are as recorded."""
+    counts. Agents that value nothing have neither `rewards` nor `gamma`: theirs are as recorded.
+
+    Args:
+      static: rewards names the transform.
+      running: as in `Source`; the dataset's scale is applied after it.
+      state: how observations are normalised.
+      places: of the rows.
+      ctx: with the data, and gamma where there is one.
+
+    Returns:
+      The minibatch; its discount is 0 only where terminated.
+    """
     rows = dataset.take(ctx.data, places)
     rewards, gamma = getattr(static, "rewards", "none"), getattr(ctx.hp, "gamma", 1.0)
     factor, shift = transforms.reward_affine(rewards, ctx.data.stats)

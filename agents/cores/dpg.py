@@ -28,12 +28,14 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import off_policy
 from rlsuite.agents.cores.config import ConstrainedConfig, OfflineConfig, OffPolicyConfig
 from rlsuite.agents.cores.off_policy import Algorithm, Minibatch, due
-from rlsuite.metrics import Metrics
-from rlsuite.types import Context, Environment, Mode
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Environment, Mode
+from rlsuite.nn import mlp
+from rlsuite.ops import optim
 
 Keys = tuple[PRNGKeyArray, PRNGKeyArray]
 Report = tuple[Float[Array, ""], Metrics]
@@ -109,14 +111,25 @@ def no_state(key: PRNGKeyArray, ctx: Context) -> PyTree:
 
 
 def no_step(state: PyTree, x: Scene, key: PRNGKeyArray, ctx: Context) -> tuple[PyTree, Metrics]:
-    """Nothing to learn."""
+    """Nothing to learn.
+
+    Args:
+      state: handed back.
+      x, key, ctx: unused.
+    """
     return state, {}
 
 
 def ascend_q1(
     state: PyTree, action: Float[Array, "b d"], x: Scene, key: PRNGKeyArray, ctx: Context
 ) -> Report:
-    """-mean Q1(s, mu(s)): Fujimoto et al., 2018, algorithm 1. Gradients reach `action`."""
+    """-mean Q1(s, mu(s)): Fujimoto et al., 2018, algorithm 1. Gradients reach `action`.
+
+    Args:
+      state, key, ctx: unused.
+      action: mu(s).
+      x: with the observations and Q1, whose parameters are constant.
+    """
     return -x.q1(x.batch.obs, action).mean(), {}
 
 
@@ -127,7 +140,12 @@ def no_term(
     key: PRNGKeyArray,
     ctx: Context,
 ) -> Float[Array, " b"]:
-    """A target that pays nothing."""
+    """A target that pays nothing.
+
+    Args:
+      state, next_action, key, ctx: unused.
+      batch: for the shape.
+    """
     return jnp.zeros_like(batch.reward)
 
 
@@ -277,7 +295,13 @@ def optimizers(ctx: Context) -> tuple[optax.GradientTransformation, optax.Gradie
 
 
 def init(core: Core, key: PRNGKeyArray, ctx: Context) -> Learner:
-    """Targets start as copies."""
+    """Targets start as copies.
+
+    Args:
+      core: the static pieces.
+      key: for the actor, the critics and the constraint.
+      ctx: exploration_noise and Adam's numbers are read, and what the constraint needs.
+    """
     actor_key, critic_key, behaviour_key = jax.random.split(key, 3)
     actor, critics = core.actor.init(actor_key), core.critics.init(critic_key)
     actor_tx, critic_tx = optimizers(ctx)
@@ -307,7 +331,15 @@ def warm(learner: Learner, params: Policy) -> Learner:
 def act(
     core: Core, params: Policy, obs: Array, key: PRNGKeyArray, mode: Mode
 ) -> Float[Array, "*b d"]:
-    """mu(s), with clipped normal noise when exploring; 'sample' explores too."""
+    """mu(s), with clipped normal noise when exploring; 'sample' explores too.
+
+    Args:
+      core: with the actor's network.
+      params: the actor, and the deviation of the noise in half ranges of an action.
+      obs: [*b, ...] as the network sees them.
+      key: of the noise.
+      mode: 'greedy' is without noise.
+    """
     action = core.actor.apply(params.actor, obs)
     if mode == "greedy":
         return action
@@ -319,7 +351,15 @@ def update(
     core: Core, learner: Learner, batch: Minibatch, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Learner, Metrics]:
     """A critic step and the constraint's own; every `policy_delay`-th an actor step and the
-    targets'."""
+    targets'.
+
+    Args:
+      core: the static pieces.
+      learner: before the update.
+      batch: its `turn` may say whether the actor moves, see `due`.
+      key: for the noise, the term, the constraint's step and the actor's loss.
+      ctx: as in `Core`, and what the constraint reads.
+    """
     noise_key, term_key, behaviour_key, actor_key = jax.random.split(key, 4)
     learner, next_action, q, loss = critic_step(core, learner, batch, (noise_key, term_key), ctx)
     x = scene(core, learner, batch, next_action)
@@ -345,8 +385,14 @@ def target(
 ) -> tuple[Float[Array, " b"], Float[Array, "b d"]]:
     """(y, a'): y = r + discount (min_i Q'_i(s', a') - term), Fujimoto et al., 2018, eq. 14.
 
-    a' = clip(mu'(s') + clip(N(0, policy_noise), ±noise_clip), ±1); y is stop-gradiented. `keys`
-    are the noise's and the term's.
+    a' = clip(mu'(s') + clip(N(0, policy_noise), ±noise_clip), ±1); y is stop-gradiented.
+
+    Args:
+      core: smoothing says whether the noise is added.
+      learner: the target networks and the constraint's state are read.
+      batch: of next observations, rewards and discounts.
+      keys: of the noise and of the term.
+      ctx: policy_noise and noise_clip, in half ranges of an action.
     """
     noise_key, term_key = keys
     action = core.actor.apply(learner.actor_target, batch.next_obs)
@@ -365,6 +411,11 @@ def critic_step(
 ) -> tuple[Learner, Float[Array, "b d"], Float[Array, "n b"], Float[Array, ""]]:
     """Down sum_i mean (Q_i(s, a) - y)^2.
 
+    Args:
+      core, keys, ctx: as in `target`.
+      learner: its critics move.
+      batch: Q is of its actions.
+
     Returns:
       (learner, the target's action, Q before the step, the loss).
     """
@@ -382,7 +433,14 @@ def critic_step(
 
 
 def scene(core: Core, learner: Learner, batch: Minibatch, next_action: Array) -> Scene:
-    """What a behaviour constraint sees of this learner."""
+    """What a behaviour constraint sees of this learner.
+
+    Args:
+      core: with the critics' network.
+      learner: after the critics' step.
+      batch: the minibatch.
+      next_action: [b, d], what the critics' target was made with.
+    """
 
     def q1(obs: Array, action: Array) -> Float[Array, " b"]:
         # Q1 alone: a gradient through the first of a stack would pass through all of them.
@@ -409,7 +467,15 @@ class Moved(NamedTuple):
 def actor_step(
     core: Core, learner: Learner, x: Scene, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Moved, Metrics]:
-    """Down the constraint's loss in the actor; then both targets follow by tau."""
+    """Down the constraint's loss in the actor; then both targets follow by tau.
+
+    Args:
+      core: the static pieces.
+      learner: after the critics' step and the constraint's.
+      x: what the loss sees; the critics' parameters in it are constant.
+      key: of the loss.
+      ctx: learning_rate, adam_epsilon and tau are read, and what the loss needs.
+    """
 
     def objective(actor: PyTree) -> Report:
         action = core.actor.apply(actor, x.batch.obs)

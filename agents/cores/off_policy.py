@@ -18,21 +18,23 @@ from flax import struct
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Int, Key, Num, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, normalize
+from rlsuite.acting.check import check_bounded
 from rlsuite.agents.cores.config import (
     ActorConfig,
     ActorCriticConfig,
     DatasetConfig,
     OffPolicyConfig,
 )
-from rlsuite.box import to_env
-from rlsuite.check import check_bounded
-from rlsuite.dataset import Dataset
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metrics
-from rlsuite.normalize import Moments
-from rlsuite.replay import Replay
-from rlsuite.types import Agent, Carry, Context, Counters, Environment, Mode
+from rlsuite.contracts import metrics
+from rlsuite.contracts.box import to_env
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Carry, Context, Counters, Environment, Mode
+from rlsuite.data.dataset import Dataset
+from rlsuite.data.replay import Replay
+from rlsuite.nn import mlp
+from rlsuite.ops import normalize
+from rlsuite.ops.normalize import Moments
 
 LearnerT = TypeVar("LearnerT")
 Prepare = Callable[[Dataset], Dataset]
@@ -205,7 +207,14 @@ def make(
 
 
 def init(parts: Parts, key: PRNGKeyArray, ctx: Context, warm: Policy | None = None) -> State:
-    """The state before the first update; `warm` is a policy to start from."""
+    """The state before the first update.
+
+    Args:
+      parts: the static pieces.
+      key: of the run; kept in the state.
+      ctx: what the algorithm and the source read.
+      warm: a policy to start from, copied; None: fresh weights.
+    """
     # Copies: a caller who donates the state keeps its own key and policy.
     warm = jax.tree.map(jnp.copy, warm)
     learner = parts.algorithm.init(stream(key, Purpose.INIT), ctx)
@@ -215,7 +224,17 @@ def init(parts: Parts, key: PRNGKeyArray, ctx: Context, warm: Policy | None = No
 
 
 def learn(parts: Parts, state: State, collected: PyTree, ctx: Context) -> tuple[State, Metrics]:
-    """An iteration's gradient steps, each on a minibatch of its own."""
+    """An iteration's gradient steps, each on a minibatch of its own.
+
+    Args:
+      parts: the static pieces.
+      state: after `collect`.
+      collected: what the source's `collect` gave.
+      ctx: what the algorithm and the source read.
+
+    Returns:
+      (the state, metrics of the source and of all gradient steps).
+    """
     state = parts.source.observe(state, collected)
     iteration = state.counters.iterations
     key = stream(state.key, Purpose.LEARN, iteration)
@@ -235,7 +254,15 @@ def gradient_step(
     learner: PyTree,
     dealt: tuple[PyTree, Key[Array, ""], Int[Array, ""]],
 ) -> tuple[PyTree, Metrics]:
-    """One minibatch, one step of the algorithm."""
+    """One minibatch, one step of the algorithm.
+
+    Args:
+      parts: the static pieces.
+      state: what minibatches are drawn from and normalised by; its own learner is not read.
+      ctx: what the algorithm and the source read.
+      learner: after the step before.
+      dealt: (what the minibatch is drawn by, the step's key, its turn in the iteration from 1 on).
+    """
     drawn_by, key, turn = dealt
     batch = parts.source.minibatch(state, drawn_by, ctx)
     chex.assert_equal_shape([batch.reward, batch.discount])
@@ -258,13 +285,28 @@ def act(
     key: PRNGKeyArray,
     mode: Mode,
 ) -> tuple[Array, Carry]:
-    """The environment's action for each observation."""
+    """The environment's action for each observation.
+
+    Args:
+      parts: the static pieces.
+      policy: the algorithm's parameters, and how observations are normalised.
+      carry: handed back: no network here has a memory.
+      obs: [*b, ...] as the environment gives them.
+      is_first: unused.
+      key, mode: of the algorithm's `act`.
+    """
     action = parts.algorithm.act(policy.params, seen(parts.source.running, policy, obs), key, mode)
     return to_env(parts.action_space, action), carry
 
 
 def seen(running: bool, by: Policy | State, obs: Array) -> Array:
-    """Observations as the networks see them; `running` as in `Source`."""
+    """Observations as the networks see them.
+
+    Args:
+      running: as in `Source`.
+      by: with the statistics; the running ones are stop-gradiented.
+      obs: [..., *o] as the environment or the dataset gives them.
+    """
     if running:
         obs = normalize.normalize(cast(Moments, by.obs_moments), obs, cast(Array, by.obs_clip))
     return (obs - by.scale.mean) / by.scale.divisor if isinstance(by.scale, Scale) else obs

@@ -18,17 +18,20 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import drift, metrics, networks, normalize, optim, returns, vector
+from rlsuite.acting import vector
+from rlsuite.acting.check import check_bounded
+from rlsuite.acting.vector import Episodes, VectorEnv
 from rlsuite.agents.cores.on_policy_config import OnPolicy
-from rlsuite.check import check_bounded
-from rlsuite.distributions import Distribution
-from rlsuite.drift import Drift, DriftInput, Progress
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metric, Metrics
-from rlsuite.networks import Network
-from rlsuite.normalize import Moments
-from rlsuite.types import Agent, Carry, Context, Counters, Environment, Mode
-from rlsuite.vector import Episodes, VectorEnv
+from rlsuite.contracts import metrics
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metric, Metrics
+from rlsuite.contracts.types import Agent, Carry, Context, Counters, Environment, Mode
+from rlsuite.nn import networks
+from rlsuite.nn.distributions import Distribution
+from rlsuite.nn.networks import Network
+from rlsuite.ops import drift, normalize, optim, returns
+from rlsuite.ops.drift import Drift, DriftInput, Progress
+from rlsuite.ops.normalize import Moments
 
 Scalar = Float[Array, ""] | float
 ConfigT = TypeVar("ConfigT", bound=OnPolicy)
@@ -197,7 +200,16 @@ def init(
     ctx: Context,
     warm: Policy | None = None,
 ) -> State:
-    """The state before the first step. `warm` is a `Policy` to start from."""
+    """The state before the first step.
+
+    Args:
+      parts: the static pieces.
+      start: makes the optimisers' first state.
+      obs_shape: of one observation.
+      key: of the run; kept in the state.
+      ctx: env_params and observation_clip are read, and what `start` and the drift need.
+      warm: a `Policy` to start from, copied; None: fresh weights, nothing seen.
+    """
     n = parts.static.num_envs
     warm = jax.tree.map(jnp.copy, warm)
     params = parts.network.init(stream(key, Purpose.INIT)) if warm is None else warm.params
@@ -226,7 +238,13 @@ def policy(state: State) -> Policy:
 
 
 def normalized(parts: Parts[ConfigT], policy: Policy, obs: Array) -> Array:
-    """Observations as the network sees them."""
+    """Observations as the network sees them.
+
+    Args:
+      parts: normalize_observations is read.
+      policy: with the statistics, which are stop-gradiented, and their clip.
+      obs: [..., *o] as the environment gives them.
+    """
     if not parts.static.normalize_observations:
         return obs
     return normalize.normalize(policy.obs_moments, obs, policy.obs_clip)
@@ -260,14 +278,34 @@ def act(
     key: PRNGKeyArray,
     mode: Mode,
 ) -> tuple[Array, Carry]:
-    """The environment's action for each observation; 'explore' is 'sample'."""
+    """The environment's action for each observation; 'explore' is 'sample'.
+
+    Args:
+      parts: with the network.
+      policy: weights and the frozen normaliser.
+      carry: the memory of a recurrent network, of every row.
+      obs: [*b, ...] as the environment gives them.
+      is_first: where an episode begins: the memory is cleared there before the step.
+      key: of the draw.
+      mode: 'greedy' takes the mode, the others draw.
+    """
     out, carry = parts.network.apply(policy.params, carry, normalized(parts, policy, obs), is_first)
     raw = out.dist.mode() if mode == "greedy" else out.dist.sample(key)
     return out.dist.to_env(raw), carry
 
 
 def collect(parts: Parts[ConfigT], state: State, ctx: Context) -> tuple[State, Rollout]:
-    """T steps of N environments with the current policy; statistics stay frozen."""
+    """T steps of N environments with the current policy; statistics stay frozen.
+
+    Args:
+      parts: num_steps and num_envs are read.
+      state: its policy acts, stop-gradiented.
+      ctx: env_params is read.
+
+    Returns:
+      (the state that has acted, the rollout [t, n, ...]). `last_value` is V of the observation
+      after it.
+    """
     key = stream(state.key, Purpose.COLLECT, state.counters.collects)
     pool_key, key = jax.random.split(key)
     first_carry = state.carry
@@ -286,7 +324,19 @@ def collect(parts: Parts[ConfigT], state: State, ctx: Context) -> tuple[State, R
 def act_and_step(
     parts: Parts[ConfigT], ctx: Context, frozen: Policy, state: State, key: PRNGKeyArray
 ) -> tuple[State, Transition]:
-    """Select actions, step, and value the true final observation of truncated episodes."""
+    """Select actions, step, and value the true final observation of truncated episodes.
+
+    Args:
+      parts: with the environments and the network.
+      ctx: env_params is read.
+      frozen: the policy that acts, stop-gradiented.
+      state: its environments, observations and memory move on.
+      key: for the actions and for the environments.
+
+    Returns:
+      (the state, one step [n, ...]). `action` is as drawn, before `to_env`; `final_value` means
+      nothing but where an episode was truncated.
+    """
     act_key, env_key = jax.random.split(key)
     apply = partial(parts.network.apply, frozen.params)
     out, carry = apply(state.carry, normalized(parts, frozen, state.obs), state.is_first)
@@ -312,7 +362,14 @@ def act_and_step(
 def prepare(
     parts: Parts[ConfigT], state: State, rollout: Rollout, ctx: Context
 ) -> tuple[State, Samples]:
-    """Scaled rewards, advantages, observations as the rollout's network saw them: [t, n, ...]."""
+    """Scaled rewards, advantages, observations as the rollout's network saw them: [t, n, ...].
+
+    Args:
+      parts: the static pieces.
+      state: after `collect`; its observation statistics are still those of acting.
+      rollout: with the environment's own rewards.
+      ctx: gamma, gae_lambda, reward_scale and reward_clip are read.
+    """
     state, steps = scale_rewards(parts, state, rollout.steps, ctx)
     sample = advantages(parts, steps, rollout.last_value, ctx)
     return state, Samples(normalized(parts, policy(state), steps.obs), steps.is_first, sample)
@@ -321,7 +378,14 @@ def prepare(
 def scale_rewards(
     parts: Parts[ConfigT], state: State, steps: Transition, ctx: Context
 ) -> tuple[State, Transition]:
-    """Reward scaling and normalisation; the statistics see this rollout before it is scaled."""
+    """Reward scaling and normalisation; the statistics see this rollout before it is scaled.
+
+    Args:
+      parts: normalize_rewards is read.
+      state: the discounted sums and their moments go on from here.
+      steps: with the environment's own rewards.
+      ctx: gamma, reward_scale and reward_clip are read.
+    """
     reward = steps.reward * ctx.hp.reward_scale
     if parts.static.normalize_rewards:
         done = steps.terminated | steps.truncated
@@ -335,7 +399,17 @@ def scale_rewards(
 def advantages(
     parts: Parts[ConfigT], steps: Transition, last_value: Float[Array, " n"], ctx: Context
 ) -> Sample:
-    """GAE with the value of the true final observation at time limits; not standardised."""
+    """GAE with the value of the true final observation at time limits; not standardised.
+
+    Args:
+      parts: time_limits says what the future is worth after one.
+      steps: [t, n], rewards scaled; values are the acting policy's.
+      last_value: V of the observation after the last step.
+      ctx: gamma and gae_lambda are read.
+
+    Returns:
+      [t, n]; `target` is advantage + value. Differentiable in `ctx`.
+    """
     ended = steps.terminated | steps.truncated
     worthless = ended if parts.static.time_limits == "terminal" else steps.terminated
     discount = jnp.where(worthless, 0.0, ctx.hp.gamma)
@@ -401,7 +475,14 @@ def value_loss(
     target: Float[Array, "*b"],
     clip_epsilon: Float[Array, ""] | float | None,
 ) -> Float[Array, ""]:
-    """1/2 mean max[(V - R)^2, (V_old + clip(V - V_old, ±eps) - R)^2]; unclipped with None."""
+    """1/2 mean max[(V - R)^2, (V_old + clip(V - V_old, ±eps) - R)^2]; unclipped with None.
+
+    Args:
+      value: V; carries the gradient.
+      old_value: V_old, of the rollout.
+      target: R, what V regresses on.
+      clip_epsilon: eps, in the unit of V.
+    """
     chex.assert_equal_shape([value, old_value, target])
     error = jnp.square(value - target)
     if clip_epsilon is not None:
@@ -413,7 +494,14 @@ def value_loss(
 def finish(
     parts: Parts[ConfigT], state: State, rollout: Rollout, params: PyTree, opt_state: PyTree
 ) -> State:
-    """The state after an iteration; observation statistics take in the rollout only now."""
+    """The state after an iteration; observation statistics take in the rollout only now.
+
+    Args:
+      parts: normalize_observations is read.
+      state: before the update.
+      rollout: what the statistics take in.
+      params, opt_state: after the update.
+    """
     moments = state.obs_moments
     if parts.static.normalize_observations:
         moments = normalize.update(moments, rollout.steps.obs)
@@ -426,7 +514,13 @@ def finish(
 
 
 def report(rollout: Rollout, sample: Sample, own: Mapping[str, Metric]) -> Metrics:
-    """What an iteration says of itself, and what the agent adds."""
+    """What an iteration says of itself, and what the agent adds.
+
+    Args:
+      rollout: with the episodes that ended in it.
+      sample: targets and old values, for the explained variance.
+      own: the agent's, by name.
+    """
     ended = rollout.steps.episodes
     residual = (sample.target - sample.value).var()
     return {

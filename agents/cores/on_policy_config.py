@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rlsuite import config
-from rlsuite.box import check_bounds
-from rlsuite.config import Traced, knob
-from rlsuite.errors import UsageError
-from rlsuite.registry import EnvRow
+from rlsuite.contracts import config
+from rlsuite.contracts.box import check_bounds
+from rlsuite.contracts.config import Traced, knob
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.registry import EnvRow
 
 
 @dataclass(frozen=True)

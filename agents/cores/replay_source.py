@@ -11,18 +11,21 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 
-from rlsuite import box, metrics, normalize, replay, vector
+from rlsuite.acting import vector
+from rlsuite.acting.check import obs_dtype
+from rlsuite.acting.vector import Episodes, VectorEnv
 from rlsuite.agents.cores import off_policy
 from rlsuite.agents.cores.config import OffPolicyConfig
 from rlsuite.agents.cores.off_policy import Minibatch, Parts, Policy, Source, State, seen
-from rlsuite.box import to_env
-from rlsuite.check import obs_dtype
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metrics
-from rlsuite.normalize import Moments
-from rlsuite.replay import Replay
-from rlsuite.types import Context, Environment
-from rlsuite.vector import Episodes, VectorEnv
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.box import to_env
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Environment
+from rlsuite.data import replay
+from rlsuite.data.replay import Replay
+from rlsuite.ops import normalize
+from rlsuite.ops.normalize import Moments
 
 Choose = Callable[[Array, PRNGKeyArray], Array]
 
@@ -93,7 +96,15 @@ def example(env: Environment) -> Transition:
 
 
 def start(ring: Ring, parts: Parts, state: State, ctx: Context, warm: Policy | None) -> State:
-    """`learning_starts` steps into an empty ring; they count, and the statistics see them."""
+    """`learning_starts` steps into an empty ring; they count, and the statistics see them.
+
+    Args:
+      ring: the source's static pieces.
+      parts: the agent's, whose policy acts first with `prefill` 'policy'.
+      state: new, with a learner; nothing is collected yet.
+      ctx: env_params and observation_clip are read.
+      warm: its observation statistics are taken over, and its scale unless the state has one.
+    """
     env, obs = ring.envs.reset(stream(state.key, Purpose.RESET), ctx.env_params)
     moments = () if warm is None else warm.obs_moments
     state = state.replace(
@@ -118,7 +129,14 @@ def start(ring: Ring, parts: Parts, state: State, ctx: Context, warm: Policy | N
 
 
 def collect(ring: Ring, parts: Parts, state: State, ctx: Context) -> tuple[State, Collected]:
-    """`num_steps` steps of N environments with the exploring policy, into the ring."""
+    """`num_steps` steps of N environments with the exploring policy, into the ring.
+
+    Args:
+      ring: the source's static pieces.
+      parts: the agent's.
+      state: its policy acts, stop-gradiented.
+      ctx: env_params is read.
+    """
     key = stream(state.key, Purpose.COLLECT, state.counters.collects)
     pool_key, key = jax.random.split(key)
     frozen = jax.lax.stop_gradient(off_policy.policy(parts, state))
@@ -152,7 +170,19 @@ def uniform(ring: Ring) -> Choose:
 def run(
     ring: Ring, state: State, ctx: Context, choose: Choose, key: PRNGKeyArray, steps: int
 ) -> tuple[State, Collected]:
-    """`steps` steps of N environments with `choose`, every transition added to the ring."""
+    """`steps` steps of N environments with `choose`, every transition added to the ring.
+
+    Args:
+      ring: the source's static pieces.
+      state: its ring, environments and counters move on.
+      ctx: env_params is read.
+      choose: (obs[n, ...], key) -> actions[n, ...] in [-1, 1], or indices[n].
+      key: split over the steps.
+      steps: of each environment.
+
+    Returns:
+      (the state, observations acted on [t, n, ...] and the episodes that ended).
+    """
     body = partial(step, ring, ctx, choose)
     state, out = jax.lax.scan(body, state, jax.random.split(key, steps))
     counters = state.counters.replace(
@@ -165,7 +195,13 @@ def run(
 def step(
     ring: Ring, ctx: Context, choose: Choose, state: State, key: PRNGKeyArray
 ) -> tuple[State, Collected]:
-    """One step of every environment; what it led to is stored, not where a reset put it."""
+    """One step of every environment; what it led to is stored, not where a reset put it.
+
+    Args:
+      ring, ctx, choose: as in `run`.
+      state: its ring and environments move on.
+      key: for the actions and for the environments.
+    """
     act_key, env_key = jax.random.split(key)
     obs = cast(Array, state.obs)
     action = choose(obs, act_key)
@@ -177,7 +213,13 @@ def step(
 
 
 def observe(ring: Ring, state: State, collected: Collected) -> State:
-    """Observation statistics with what was just seen."""
+    """Observation statistics with what was just seen.
+
+    Args:
+      ring: normalize_observations is read.
+      state: whose statistics take them in.
+      collected: with the observations acted on, [t, n, ...].
+    """
     if not ring.static.normalize_observations:
         return state
     return state.replace(
@@ -188,20 +230,44 @@ def observe(ring: Ring, state: State, collected: Collected) -> State:
 def deal(
     ring: Ring, collected: Collected, key: PRNGKeyArray
 ) -> tuple[Key[Array, " u"], Key[Array, " u"]]:
-    """A key to draw each minibatch with, and one for its gradient step."""
+    """A key to draw each minibatch with, and one for its gradient step.
+
+    Args:
+      ring: updates is read.
+      collected: unused: the transitions are in the ring.
+      key: of the iteration.
+    """
     # Split at once: on a CPU each split takes as long as two hundred random numbers.
     keys = jax.random.split(key, (ring.static.updates, 2))
     return keys[:, 0], keys[:, 1]
 
 
 def minibatch(ring: Ring, state: State, key: PRNGKeyArray, ctx: Context) -> Minibatch:
-    """A minibatch from the ring; in a branch of its own, see `replay.apart`."""
+    """A minibatch from the ring; in a branch of its own, see `replay.apart`.
+
+    Args:
+      ring, state, key, ctx: as in `draw`.
+
+    Returns:
+      The minibatch; zeros while the ring is empty.
+    """
     read = partial(draw, ring, state, key, ctx)
     return replay.apart(cast(Replay, state.replay), read)
 
 
 def draw(ring: Ring, state: State, key: PRNGKeyArray, ctx: Context) -> Minibatch:
-    """Drawn uniformly, rewards scaled and summed over n steps, observations normalised."""
+    """Drawn uniformly, rewards scaled and summed over n steps, observations normalised.
+
+    Args:
+      ring: batch_size, n_step, time_limits and normalize_observations are read.
+      state: with the ring, and how observations are normalised.
+      key: of the draw.
+      ctx: gamma and reward_scale are read.
+
+    Returns:
+      The minibatch; its discount is 0 where terminated, and at time limits where they count as
+      terminal.
+    """
     s, hp, stored = ring.static, ctx.hp, cast(Replay, state.replay)
     places = replay.draw(stored, key, (s.batch_size,))
     rows: Transition = replay.take(stored, places)

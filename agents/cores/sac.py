@@ -25,7 +25,6 @@ from flax import struct
 from gymnasium import spaces
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from rlsuite import metrics, mlp, networks, optim
 from rlsuite.agents.cores.config import SoftCoreConfig, TemperatureConfig
 from rlsuite.agents.cores.off_policy import (
     Algorithm,
@@ -35,10 +34,13 @@ from rlsuite.agents.cores.off_policy import (
     due,
     shapes,
 )
-from rlsuite.distributions import Categorical, TanhGaussian
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Context, Mode
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Context, Mode
+from rlsuite.nn import mlp, networks
+from rlsuite.nn.distributions import Categorical, TanhGaussian
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 Scalar = float | Float[Array, ""]
 
@@ -101,7 +103,13 @@ class Learner(struct.PyTreeNode):
 
 
 def entropy_charge(soft: Soft, alpha: Scalar, ctx: Context) -> Float[Array, " b"]:
-    """alpha ln pi(a|s): what a soft value is charged."""
+    """alpha ln pi(a|s): what a soft value is charged.
+
+    Args:
+      soft: ln pi is read; carries the gradient in the actor's loss.
+      alpha: the temperature.
+      ctx: unused.
+    """
     return alpha * soft.log_prob
 
 
@@ -114,29 +122,56 @@ def no_penalty(
     key: PRNGKeyArray,
     ctx: Context,
 ) -> tuple[Scalar, PyTree]:
-    """Critics that only regress."""
+    """Critics that only regress.
+
+    Args:
+      state, critics, q, actor, batch, key, ctx: unused.
+    """
     return 0.0, ()
 
 
 def nothing_learned(state: PyTree, seen: PyTree, ctx: Context) -> tuple[PyTree, Metrics]:
-    """A regularizer that learns nothing from its penalty."""
+    """A regularizer that learns nothing from its penalty.
+
+    Args:
+      state: handed back.
+      seen, ctx: unused.
+    """
     return state, {}
 
 
 def policy_entropy(
     state: PyTree, soft: Soft, obs: Array, alpha: Scalar, ctx: Context
 ) -> Float[Array, " b"]:
-    """What the policy pays without any other: its entropy's price."""
+    """What the policy pays without any other: its entropy's price.
+
+    Args:
+      soft, alpha, ctx: as in `entropy_charge`.
+      state, obs: unused.
+    """
     return entropy_charge(soft, alpha, ctx)
 
 
 def expected(heads: Heads, actor: PyTree, critics: PyTree, obs: Array, key: PRNGKeyArray) -> Soft:
-    """A target that bootstraps from the policy's own actions."""
+    """A target that bootstraps from the policy's own actions.
+
+    Args:
+      heads: with `expect`.
+      actor: the policy's weights.
+      critics: what values its actions.
+      obs: where, [b, ...].
+      key: of the draw, if there is one.
+    """
     return heads.expect(actor, critics, obs, key)
 
 
 def unchanged(state: PyTree, actor: PyTree, updates: Int[Array, ""]) -> PyTree:
-    """A regularizer that stays what it is."""
+    """A regularizer that stays what it is.
+
+    Args:
+      state: handed back.
+      actor, updates: unused.
+    """
     return state
 
 
@@ -218,7 +253,13 @@ def algorithm(name: str, core: Core) -> Algorithm:
 
 
 def init(core: Core, key: PRNGKeyArray, ctx: Context) -> Learner:
-    """The target starts as a copy; a learned alpha at `alpha`."""
+    """The target starts as a copy; a learned alpha at `alpha`.
+
+    Args:
+      core: the static pieces.
+      key: for actor, critics and V.
+      ctx: Adam's numbers are read, and alpha where it is learned.
+    """
     actor_key, critic_key, value_key = jax.random.split(key, 3)
     actor, critics = core.heads.actor.init(actor_key), core.heads.critics.init(critic_key)
     value = core.heads.value.init(value_key) if core.static.value == "v" else ()
@@ -246,20 +287,46 @@ def adam(ctx: Context, rate: Scalar) -> optax.GradientTransformation:
 
 
 def warm(core: Core, learner: Learner, actor: PyTree) -> Learner:
-    """A learner that acts with this actor."""
+    """A learner that acts with this actor.
+
+    Args:
+      core: its regularizer starts anew from the actor.
+      learner: the rest of it stays.
+      actor: weights.
+    """
     policy = learner.policy.replace(actor=actor)
     return learner.replace(policy=policy, rule=core.regularizer.init(actor))
 
 
 def act(core: Core, actor: PyTree, obs: Array, key: PRNGKeyArray, mode: Mode) -> Array:
-    """tanh of the mean, or the likeliest index, when greedy; else a draw."""
+    """tanh of the mean, or the likeliest index, when greedy; else a draw.
+
+    Args:
+      core: with the actor's network.
+      actor: its weights.
+      obs: [*b, ...] as the network sees them.
+      key: of the draw.
+      mode: 'explore' is 'sample'.
+
+    Returns:
+      Actions [*b, d] in [-1, 1], or indices [*b].
+    """
     dist = core.heads.actor.apply(actor, obs)
     action = dist.mode() if mode == "greedy" else dist.sample(key)
     return dist.to_env(action)
 
 
 def temperature(core: Core, policy: Policy, ctx: Context) -> Float[Array, ""]:
-    """alpha."""
+    """alpha.
+
+    Args:
+      core: says whether alpha is learned.
+      policy: ln alpha is read if it is.
+      ctx: alpha is read if it is not.
+
+    Returns:
+      alpha; a learned one is stop-gradiented.
+    """
     if core.target_entropy is None:
         return ctx.hp.alpha
     return jax.lax.stop_gradient(jnp.exp(policy.log_alpha))
@@ -268,7 +335,15 @@ def temperature(core: Core, policy: Policy, ctx: Context) -> Float[Array, ""]:
 def update(
     core: Core, learner: Learner, batch: Minibatch, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Learner, Metrics]:
-    """A critic step, every `actor_period`-th time an actor phase, then the target's Polyak step."""
+    """A critic step, every `actor_period`-th time an actor phase, then the target's Polyak step.
+
+    Args:
+      core: its `order` says which step is first.
+      learner: before the update.
+      batch: its `turn` may say what else moves, see `due`.
+      key: for the target's, the actor's and the penalty's draws.
+      ctx: what the core and the regularizer read.
+    """
     # Of a partitionable generator the first keys of a split do not depend on how many there are.
     value_key, actor_key, penalty_key = jax.random.split(key, 3)
     learner = learner.replace(updates=learner.updates + 1)
@@ -301,7 +376,14 @@ def value_step(
     ctx: Context,
 ) -> tuple[Learner, Metrics]:
     """Q_i(s, a) toward r + discount V(s'), and down the regularizer's penalty; with a value
-    network, V(s) toward min Q - charge too."""
+    network, V(s) toward min Q - charge too.
+
+    Args:
+      core, batch, ctx: as in `update`.
+      learner: critics and V move; its policy is constant.
+      key: of the target's draw.
+      penalty_key: of the penalty's.
+    """
     y, v_target = targets(core, learner, batch, key, ctx)
 
     def objective(values: tuple[PyTree, PyTree]) -> tuple[Float[Array, ""], tuple[Array, PyTree]]:
@@ -332,6 +414,12 @@ def targets(
     V(s') is min Q'(s', a') less what the policy pays there (Haarnoja et al., 2018, 1812.05905,
     eq. 5-6), or the value network's target (1801.01290, eq. 8); V(s) then regresses on
     min Q(s, a) less what the policy pays (eq. 5), a ~ pi.
+
+    Args:
+      core, ctx: as in `update`.
+      learner: read only.
+      batch: its discount, gamma^m (1 - terminated), multiplies V(s').
+      key: of the draw.
     """
     if core.static.value == "q":
         next_value = soft_value(core, learner, learner.target, batch.next_obs, key, ctx)
@@ -345,7 +433,15 @@ def targets(
 def soft_value(
     core: Core, learner: Learner, critics: PyTree, obs: Array, key: PRNGKeyArray, ctx: Context
 ) -> Float[Array, " b"]:
-    """min Q(s, a) less what the policy pays, a ~ pi; constant."""
+    """min Q(s, a) less what the policy pays, a ~ pi; constant.
+
+    Args:
+      core, ctx: as in `update`.
+      learner: its policy and temperature are read.
+      critics: what values the actions.
+      obs: s, [b, ...].
+      key: of the draw.
+    """
     soft = core.regularizer.backup(core.heads, learner.policy.actor, critics, obs, key)
     alpha = temperature(core, learner.policy, ctx)
     return charged_value(soft.q, core.regularizer.value(soft, alpha, ctx))
@@ -354,7 +450,14 @@ def soft_value(
 def actor_phase(
     core: Core, learner: Learner, *, batch: Minibatch, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Learner, Metrics]:
-    """`actor_updates` steps on the same observations, if it is their turn."""
+    """`actor_updates` steps on the same observations, if it is their turn.
+
+    Args:
+      core, ctx: as in `update`.
+      learner: its policy moves; its critics are constant.
+      batch: of its observations; its `turn` may say whether it is time.
+      key: split over the steps.
+    """
     static = core.static
     step = partial(actor_step, core, learner, batch.obs, ctx)
 
@@ -376,7 +479,15 @@ def actor_phase(
 def actor_step(
     core: Core, learner: Learner, obs: Array, ctx: Context, policy: Policy, key: PRNGKeyArray
 ) -> tuple[Policy, Metrics]:
-    """Down charge - Q at fresh actions; alpha follows the entropy of the same actions."""
+    """Down charge - Q at fresh actions; alpha follows the entropy of the same actions.
+
+    Args:
+      core, ctx: as in `update`.
+      learner: its critics and the regularizer's state are read, as constants; its policy is not.
+      obs: s, [b, ...].
+      policy: moves.
+      key: of the draw.
+    """
     critics = learner.values[0][:1] if core.static.actor_critic == "q1" else learner.values[0]
     alpha = temperature(core, policy, ctx)
 
@@ -400,7 +511,14 @@ def actor_step(
 def temperature_step(
     core: Core, policy: Policy, log_prob: Float[Array, " b"], ctx: Context
 ) -> Policy:
-    """ln alpha up where the entropy is below its target; nothing with a fixed alpha."""
+    """ln alpha up where the entropy is below its target; nothing with a fixed alpha.
+
+    Args:
+      core: with the target entropy.
+      policy: its temperature moves.
+      log_prob: ln pi of the actor step's actions; stop-gradiented.
+      ctx: temperature_learning_rate and adam_epsilon are read, and what the target entropy needs.
+    """
     if core.target_entropy is None:
         return policy
     grad = jax.grad(temperature_loss)(
@@ -415,7 +533,17 @@ def temperature_step(
 
 
 def follow(core: Core, learner: Learner, batch: Minibatch, ctx: Context) -> PyTree:
-    """The target's step by tau, every `target_period`-th time."""
+    """The target's step by tau, every `target_period`-th time.
+
+    Args:
+      core: the static pieces.
+      learner: after its other steps.
+      batch: its `turn` may say whether it is time.
+      ctx: tau is read.
+
+    Returns:
+      The target's weights.
+    """
     online = learner.values[0] if core.static.value == "q" else learner.values[1]
     if core.static.target_period == 1:
         return mlp.polyak(learner.target, online, ctx.hp.tau)
@@ -465,7 +593,13 @@ def temperature_loss(
 def make_heads(
     static: SoftCoreConfig, observation_space: spaces.Box, action_space: spaces.Space
 ) -> Heads:
-    """The kind that an environment's actions are of."""
+    """The kind that an environment's actions are of.
+
+    Args:
+      static: layers and how ln sigma is bounded.
+      observation_space: for the shape.
+      action_space: a Box, of which the size counts, or Discrete.
+    """
     if isinstance(action_space, spaces.Discrete):
         return categorical(static, tuple(observation_space.shape), int(action_space.n))
     size = math.prod(action_space.shape or ())
@@ -473,7 +607,13 @@ def make_heads(
 
 
 def gaussian(static: SoftCoreConfig, obs_shape: tuple[int, ...], size: int) -> Heads:
-    """Tanh-normal policy on [-1, 1]^d."""
+    """Tanh-normal policy on [-1, 1]^d.
+
+    Args:
+      static: layers and how ln sigma is bounded.
+      obs_shape: of one observation.
+      size: d, entries of an action.
+    """
     shape, critic_shape = shapes(static)
     bounds = (static.log_std_min, static.log_std_max)
     actor = torso(
@@ -488,7 +628,14 @@ def gaussian(static: SoftCoreConfig, obs_shape: tuple[int, ...], size: int) -> H
 def draw(
     actor: Net, critics: Net, params: PyTree, q_params: PyTree, obs: Array, key: PRNGKeyArray
 ) -> Soft:
-    """At one reparameterised action tanh(mu + sigma eps) for each observation."""
+    """At one reparameterised action tanh(mu + sigma eps) for each observation.
+
+    Args:
+      actor, critics: networks.
+      params, q_params: their weights; nothing is stop-gradiented.
+      obs: [b, ...].
+      key: of eps.
+    """
     dist = cast(TanhGaussian, actor.apply(params, obs))
     raw = dist.sample(key)
     q = critics.apply(q_params, obs, jnp.tanh(raw)).min(0)
@@ -496,7 +643,13 @@ def draw(
 
 
 def categorical(static: SoftCoreConfig, obs_shape: tuple[int, ...], n: int) -> Heads:
-    """Softmax policy over n actions (Christodoulou, 2019)."""
+    """Softmax policy over n actions (Christodoulou, 2019).
+
+    Args:
+      static: layers.
+      obs_shape: of one observation.
+      n: how many actions there are.
+    """
     shape, critic_shape = shapes(static)
     logits = torso(static, obs_shape, lambda s: mlp.critic(shape, s, 0, n))
     actor = Net(logits.init, lambda params, obs: Categorical(logits.apply(params, obs)))
@@ -512,7 +665,14 @@ def categorical(static: SoftCoreConfig, obs_shape: tuple[int, ...], n: int) -> H
 def average(
     actor: Net, critics: Net, params: PyTree, q_params: PyTree, obs: Array, key: PRNGKeyArray
 ) -> Soft:
-    """Sums over all actions; nothing is drawn."""
+    """Sums over all actions; nothing is drawn.
+
+    Args:
+      actor, critics: networks.
+      params, q_params: their weights; nothing is stop-gradiented.
+      obs: [b, ...].
+      key: unused.
+    """
     dist = cast(Categorical, actor.apply(params, obs))
     log_p = jax.nn.log_softmax(dist.logits)
     p, q = jnp.exp(log_p), critics.apply(q_params, obs).min(0)
@@ -522,7 +682,13 @@ def average(
 def torso(
     static: SoftCoreConfig, obs_shape: tuple[int, ...], build: Callable[[tuple[int, ...]], Net]
 ) -> Net:
-    """The net that `build` makes for observations of a shape; with 'cnn', on convolved ones."""
+    """The net that `build` makes for observations of a shape; with 'cnn', on convolved ones.
+
+    Args:
+      static: its `network` ('mlp' where it has none) and `init` are read.
+      obs_shape: of one observation; (height, width, channels) with 'cnn'.
+      build: (shape of what the layers are shown) -> net.
+    """
     if getattr(static, "network", "mlp") == "mlp":
         return build(obs_shape)
     conv = networks.Conv(static.init)

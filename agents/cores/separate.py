@@ -9,14 +9,14 @@ import jax
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from rlsuite import shuffle
 from rlsuite.agents.cores import on_policy
 from rlsuite.agents.cores.on_policy import Parts, Rollout, Samples, Scalar, State, optimizer
 from rlsuite.agents.cores.on_policy_config import SeparateConfig
-from rlsuite.distributions import Distribution
-from rlsuite.keys import Purpose, stream
-from rlsuite.networks import Output
-from rlsuite.types import Context
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.types import Context
+from rlsuite.nn.distributions import Distribution
+from rlsuite.nn.networks import Output
+from rlsuite.ops import shuffle
 
 SeparateT = TypeVar("SeparateT", bound=SeparateConfig)
 POLICY = ("actor", "actor_conv", "head")
@@ -37,7 +37,11 @@ def join(policy: PyTree, value: PyTree) -> PyTree:
 def prepare(
     parts: Parts[SeparateT], state: State, rollout: Rollout, ctx: Context
 ) -> tuple[State, Samples]:
-    """The rollout as one flat batch [t*n, ...], advantages standardised over all of it."""
+    """The rollout as one flat batch [t*n, ...], advantages standardised over all of it.
+
+    Args:
+      parts, state, rollout, ctx: as in `on_policy.prepare`; normalize_advantages is read too.
+    """
     state, seen = on_policy.prepare(parts, state, rollout, ctx)
     if parts.static.normalize_advantages:
         advantage = on_policy.standardize_exactly(seen.sample.advantage)
@@ -48,7 +52,14 @@ def prepare(
 def distribution(
     parts: Parts[SeparateT], value: PyTree, seen: Samples, policy: PyTree
 ) -> Distribution:
-    """pi of every sample, as a function of the policy's weights alone."""
+    """pi of every sample, as a function of the policy's weights alone.
+
+    Args:
+      parts: with the network.
+      value: V's weights, which pi does not depend on.
+      seen: the flat batch.
+      policy: the policy's weights; carry the gradient.
+    """
     return _output(parts, policy, value, seen).dist
 
 
@@ -59,7 +70,13 @@ def _output(parts: Parts[SeparateT], policy: PyTree, value: PyTree, seen: Sample
 def value_optimizer(
     parts: Parts[SeparateT], ctx: Context, fraction: Scalar
 ) -> optax.GradientTransformation:
-    """Adam of the value function in this iteration."""
+    """Adam of the value function in this iteration.
+
+    Args:
+      parts: anneal_learning_rate and gradient_clip are read.
+      ctx: value_learning_rate and Adam's numbers are read.
+      fraction: how much of the run is done.
+    """
     return optimizer(parts, ctx, ctx.hp.value_learning_rate, fraction)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Num
 
-from rlsuite import box
+from rlsuite.contracts import box
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.registry import EnvRow
 from rlsuite.envs.datasets.recording import Recording
-from rlsuite.errors import UsageError
-from rlsuite.registry import EnvRow
 
 # In units of the box's half width: D4RL's clipped actions leave it by rounding only.
 SLACK = 1e-3

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite import registry
-from rlsuite.config import check_seed
-from rlsuite.engine import files
+from rlsuite.contracts import registry
+from rlsuite.contracts.config import check_seed
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import formats, minari_write, origin, parts
 from rlsuite.envs.datasets.recording import Header, Recording
-from rlsuite.errors import UsageError
+from rlsuite.io import files
 
 CHUNK = 250
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite import registry
-from rlsuite.engine.data import DataRef, task
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef, task
 from rlsuite.envs.datasets import checks, d4rl, formats, minari_write, npz, origin
 from rlsuite.envs.datasets.recording import Recording, completed
 from rlsuite.envs.datasets.source import DEFAULT_LIMIT, opened, timed
-from rlsuite.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
 
 # A flipped byte reaches far: h5py, zipfile and numpy's header parser answer with all of these.
 ERRORS = (

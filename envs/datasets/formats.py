@@ -7,8 +7,8 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+from rlsuite.contracts.errors import UsageError, nearest
 from rlsuite.envs.datasets.recording import Header, Recording
-from rlsuite.errors import UsageError, nearest
 
 LAYOUTS = {"d4rl": "d4rl", "npz": "npz", "minari": "minari"}
 ENDINGS = {".hdf5": "d4rl", ".h5": "d4rl", ".npz": "npz"}

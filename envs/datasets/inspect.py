@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from rlsuite import registry
-from rlsuite.engine.data import DataRef, normalized_score
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef, normalized_score
 from rlsuite.envs.datasets import checks, locate
 from rlsuite.envs.datasets.recording import Recording, episodes
 from rlsuite.envs.datasets.source import DEFAULT_LIMIT, env_row, opened, timed
-from rlsuite.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def histogram(found: Inspection, folder: Path) -> Path:
     Raises:
       UsageError: there is no complete episode, or the folder cannot be written.
     """
-    from rlsuite.analysis import style
-    from rlsuite.analysis.histogram import returns_histogram
+    from rlsuite.analysis.figures import style
+    from rlsuite.analysis.figures.histogram import returns_histogram
 
     if not len(found.returns):
         raise UsageError(f"{found.ref.name} has no complete episode: there is nothing to draw")

@@ -12,11 +12,11 @@ import importlib
 import os
 from pathlib import Path
 
-from rlsuite import registry
-from rlsuite.engine.environment import home_folder
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.contracts.registry import DatasetRow
 from rlsuite.envs.datasets.origin import plain
-from rlsuite.errors import UsageError, nearest
-from rlsuite.registry import DatasetRow
+from rlsuite.io.machine import home_folder
 
 FOLDER = "RLSUITE_DATASETS"
 

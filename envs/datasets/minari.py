@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets.d4rl import opened
 from rlsuite.envs.datasets.damage import readable, score
 from rlsuite.envs.datasets.recording import (
@@ -25,7 +26,6 @@ from rlsuite.envs.datasets.recording import (
     float32,
     refuse_other_type,
 )
-from rlsuite.errors import UsageError
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
 # An episode's attribute, see `Recording.midway`; the minari package passes it by.

@@ -10,11 +10,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rlsuite.engine.files import write_json
 from rlsuite.envs.datasets.aside import written_aside
 from rlsuite.envs.datasets.checks import straddling
 from rlsuite.envs.datasets.minari import MAIN, METADATA, MIDWAY
 from rlsuite.envs.datasets.recording import Header, Recording, completed
+from rlsuite.io.files import write_json
 
 # The release whose layout this is.
 VERSION = "0.5.3"

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from rlsuite import registry
-from rlsuite.config import check_seed
-from rlsuite.engine.data import DataRef, task
+from rlsuite.contracts import registry
+from rlsuite.contracts.config import check_seed
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef, task
 from rlsuite.envs.datasets import formats, locate, origin
 from rlsuite.envs.datasets.convert import write
 from rlsuite.envs.datasets.recording import Recording, completed, episodes
 from rlsuite.envs.datasets.source import DEFAULT_LIMIT, refer, timed
-from rlsuite.errors import UsageError
 
 _COLUMNS = (
     "obs",

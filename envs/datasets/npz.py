@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite.engine.files import remove_strays, write_atomic
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets.damage import readable, score
 from rlsuite.envs.datasets.recording import (
     KNOWN,
@@ -28,7 +28,7 @@ from rlsuite.envs.datasets.recording import (
     header,
     recording,
 )
-from rlsuite.errors import UsageError
+from rlsuite.io.files import remove_strays, write_atomic
 
 NEEDED = (*REQUIRED, "timeouts", "next_observations")
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlsuite import registry
-from rlsuite.engine.data import task
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.contracts.refs import task
+from rlsuite.contracts.registry import DatasetRow
 from rlsuite.envs.datasets.recording import Header
 from rlsuite.envs.datasets.scores import reference
-from rlsuite.errors import UsageError, nearest
-from rlsuite.registry import DatasetRow
 
 FAMILIES = ("d4rl", "minari", "own")
 

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rlsuite.engine import files
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.io import files
 
 ASKED = "asked.json"
 _WRITTEN = re.compile(r"asked\.json|\d{3,}-\d{9,}\.safetensors")

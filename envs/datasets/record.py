@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite import box, registry
-from rlsuite.engine import files
+from rlsuite.contracts import box, registry
 from rlsuite.envs.datasets import npz
 from rlsuite.envs.datasets.recording import Header, Recording
+from rlsuite.io import files
 
 
 def main(argv: list[str]) -> int:

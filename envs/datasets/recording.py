@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts.errors import UsageError, nearest
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 # What the observations of tasks with a goal (PointMaze, AntMaze, Fetch) are made of, in the order

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rlsuite.contracts.registry import DataKind, DatasetRow
 from rlsuite.envs.datasets.scores import reference
-from rlsuite.registry import DataKind, DatasetRow
 
 _LEVELS = ("random", "medium", "expert", "medium-replay", "full-replay", "medium-expert")
 _TASKS = {"halfcheetah": "HalfCheetah", "hopper": "Hopper", "walker2d": "Walker2d", "ant": "Ant"}

@@ -12,11 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
-from rlsuite.engine import artefacts, execute, spec
-from rlsuite.engine.environment import worker_environment
-from rlsuite.engine.launch import Workers
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.launch import execute
+from rlsuite.engine.launch.process_env import worker_environment
+from rlsuite.engine.launch.session import Workers
+from rlsuite.engine.plan import spec
+from rlsuite.engine.store.store import Store
+from rlsuite.io import artefact_cache
 
 # Everything that decides the data but the code: another recipe is another file in the cache.
 PENDULUM: dict[str, Any] = {
@@ -48,7 +50,7 @@ def pendulum_path() -> Path:
 def kept(recipe: dict[str, Any]) -> Path:
     """Where the file of a recipe lies once it is recorded."""
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
-    return artefacts.place("datasets", f"{recipe['name']}-{digest}.npz")
+    return artefact_cache.place("datasets", f"{recipe['name']}-{digest}.npz")
 
 
 def recorded(recipe: dict[str, Any]) -> Path:
@@ -63,7 +65,7 @@ def recorded(recipe: dict[str, Any]) -> Path:
     if path.exists():
         return path
     # Another process may be recording it; then this one waits.
-    with artefacts.locked(path):
+    with artefact_cache.locked(path):
         if not path.exists():
             _record(recipe, path)
     return path
@@ -98,7 +100,7 @@ def _trained(recipe: dict[str, Any], console: Console) -> Path:
         settings=recipe["settings"], total_steps=recipe["total_steps"],
     )  # fmt: skip
     cells = spec.plan([request])
-    store = Store(artefacts.place("recording", cells[0].id))
+    store = Store(artefact_cache.place("recording", cells[0].id))
     cells = store.prepare(cells, ["rlsuite", "recording", recipe["name"]])
     workers = Workers(1, "cpu", execute.modules(cells))
     outcome = execute.execute(store, cells, workers, console, store.folder)

@@ -11,9 +11,12 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Int, PyTree
 
-from rlsuite import box, keys, library, registry, vector
-from rlsuite.engine import files, tree
-from rlsuite.types import Agent
+from rlsuite import library
+from rlsuite.acting import vector
+from rlsuite.contracts import box, keys, registry
+from rlsuite.contracts.types import Agent
+from rlsuite.engine.run import tree
+from rlsuite.io import files
 
 
 class Loop(NamedTuple):

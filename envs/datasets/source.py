@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rlsuite import box, registry
-from rlsuite.engine.data import DataRef
+from rlsuite.contracts import box, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef
+from rlsuite.contracts.registry import DatasetRow, EnvRow
 from rlsuite.envs.datasets import checks, formats, locate, origin
 from rlsuite.envs.datasets.recording import Header, Recording, limited
-from rlsuite.errors import UsageError
-from rlsuite.registry import DatasetRow, EnvRow
 
 # Asked for by the engine where data says no environment, see `registry.DataKind`.
 usual_score = origin.usual_score

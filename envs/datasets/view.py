@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from rlsuite.dataset import Dataset, Rows, Stats
+from rlsuite.data.dataset import Dataset, Rows, Stats
 from rlsuite.envs.datasets.recording import Recording
 
 

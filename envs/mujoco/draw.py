@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.mujoco.engine import STATE, Engine
 from rlsuite.envs.mujoco.library import mj
-from rlsuite.errors import UsageError
 
 WIDTH, HEIGHT = 320, 240
 BACKENDS = ("egl", "osmesa", "glfw")

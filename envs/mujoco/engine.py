@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from rlsuite.contracts.errors import UsageError, nearest
 from rlsuite.envs.mujoco.library import mj, model_path
 from rlsuite.envs.mujoco.specs import Spec
 from rlsuite.envs.mujoco.task import Facts, Physics, Task
-from rlsuite.errors import UsageError, nearest
 
 # Everything a step depends on, and the solver's starting point: without it results differ by the
 # solver's tolerance.

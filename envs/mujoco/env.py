@@ -12,12 +12,12 @@ from flax import struct
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray, UInt32
 
+from rlsuite.contracts.types import EnvParams, EnvState, TimeStep
 from rlsuite.envs import host
 from rlsuite.envs.mujoco.engine import Engine
 from rlsuite.envs.mujoco.options import settle
 from rlsuite.envs.mujoco.specs import SPECS
 from rlsuite.envs.mujoco.tasks import TASKS
-from rlsuite.types import EnvParams, EnvState, TimeStep
 
 
 class MujocoState(struct.PyTreeNode):
@@ -58,13 +58,13 @@ class MujocoEnv:
         self._step_types = (bits, seen, reward, jax.ShapeDtypeStruct((), jnp.bool_))
 
     def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
-        """See `rlsuite.types.Environment`."""
+        """See `rlsuite.contracts.types.Environment`."""
         return self._reset(key, jnp.array(True))
 
     def reset_rows(
         self, keys: Key[Array, " n"], wanted: Bool[Array, " n"], params: EnvParams
     ) -> tuple[EnvState, Array]:
-        """`reset` of the wanted rows; the others hold zeros. See `rlsuite.vector`.
+        """`reset` of the wanted rows; the others hold zeros. See `rlsuite.acting.vector`.
 
         Args:
           keys: one a row.
@@ -84,7 +84,8 @@ class MujocoEnv:
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`; actions are taken as they are, as in Gymnasium.
+        """See `rlsuite.contracts.types.Environment`; actions are taken as they are, as in
+        Gymnasium.
 
         Args:
           key: not read: only resets are random.

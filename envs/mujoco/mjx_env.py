@@ -18,6 +18,8 @@ from flax import struct
 from gymnasium import spaces
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import EnvParams, EnvState, TimeStep
 from rlsuite.envs.gymnax_adapter import strong
 from rlsuite.envs.mujoco.engine import check_body, gather
 from rlsuite.envs.mujoco.library import mj, model_path
@@ -25,8 +27,6 @@ from rlsuite.envs.mujoco.options import settle
 from rlsuite.envs.mujoco.specs import MJX_PREFIX, PREFIX, SPECS
 from rlsuite.envs.mujoco.task import Physics
 from rlsuite.envs.mujoco.tasks import TASKS
-from rlsuite.errors import UsageError
-from rlsuite.types import EnvParams, EnvState, TimeStep
 
 
 class MjxState(struct.PyTreeNode):
@@ -77,7 +77,7 @@ class MjxEnv:
         self.action_space = spaces.Box(-spec.bound, spec.bound, (spec.actions,), np.float32)
 
     def reset(self, key: PRNGKeyArray, params: EnvParams) -> tuple[EnvState, Array]:
-        """See `rlsuite.types.Environment`."""
+        """See `rlsuite.contracts.types.Environment`."""
         noise = self.task.noise(key, self.facts)
         qpos, qvel = (jnp.float32(x) for x in self.task.place(jnp, noise, self.facts))
         data = self._blank.replace(qpos=qpos, qvel=qvel)
@@ -89,7 +89,8 @@ class MjxEnv:
     def step(
         self, key: PRNGKeyArray, state: EnvState, action: Array, params: EnvParams
     ) -> tuple[EnvState, TimeStep]:
-        """See `rlsuite.types.Environment`; actions are taken as they are, as in Gymnasium.
+        """See `rlsuite.contracts.types.Environment`; actions are taken as they are, as in
+        Gymnasium.
 
         Args:
           key: not read: only resets are random.

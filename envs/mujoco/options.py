@@ -5,8 +5,8 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.mujoco.specs import Spec
-from rlsuite.errors import UsageError
 
 Value = Any
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlsuite.registry import EnvRow, Space
+from rlsuite.contracts.registry import EnvRow, Space
 
 PREFIX = "mujoco:"
 MJX_PREFIX = "mjx:"

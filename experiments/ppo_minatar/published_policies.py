@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlsuite import keys, registry
-from rlsuite.engine.program import context
-from rlsuite.errors import UsageError
-from rlsuite.evaluate import evaluate
+from rlsuite.acting.evaluate import evaluate
+from rlsuite.contracts import keys, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.run.program import context
 
 GAMES = ("Asterix", "Breakout", "Freeway", "SpaceInvaders")
 EPISODES = 128

@@ -22,9 +22,10 @@ from typing import Any
 
 from rich.table import Table
 
-from rlsuite.engine import files
-from rlsuite.engine.environment import gpus, worker_environment
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import worker_environment
+from rlsuite.io import files
+from rlsuite.io.machine import gpus
 
 CHILD = "rlsuite.bench.children.run_accelerator"
 Say = Callable[[str], None]

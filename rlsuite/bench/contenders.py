@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rlsuite.bench.workload import Workload
-from rlsuite.engine.environment import worker_environment
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import worker_environment
 
 CHILDREN = Path(__file__).parent / "children"
 WAYS = ("documented", "per-core")

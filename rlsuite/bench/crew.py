@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from rlsuite.engine.launch import cpu_seconds
+from rlsuite.engine.launch.session import cpu_seconds
 
 # jax 0.10 on CPU can stop for ever, without error or load, in vmapped training scans.
 HANG_SECONDS = 20.0

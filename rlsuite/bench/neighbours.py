@@ -17,8 +17,8 @@ from rich.table import Table
 from rlsuite.bench import updates
 from rlsuite.bench.crew import Crew
 from rlsuite.bench.results import Spread, spread
-from rlsuite.engine.environment import worker_environment
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.launch.process_env import worker_environment
 
 BACKENDS = ("table", "exact", "host")
 # PRDC's update over TD3+BC's.

@@ -17,10 +17,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rlsuite import registry
 from rlsuite.bench.race import Rival
-from rlsuite.engine import data
-from rlsuite.errors import UsageError
+from rlsuite.contracts import refs, registry
+from rlsuite.contracts.errors import UsageError
 
 AGENTS = ("td3-bc", "iql", "prdc", "odice")
 RIVALS = {
@@ -80,7 +79,7 @@ def racing(dataset: str | None, repeats: int, workers: int) -> Iterator[Racing]:
     if dataset is None:
         yield Racing(repeats=repeats, workers=workers)
         return
-    ref = data.resolve("dataset", dataset)
+    ref = refs.resolve("dataset", dataset)
     if not ref.env:
         raise UsageError(
             f"--dataset {dataset} does not say its environment: write one that does by `rlsuite "
@@ -88,7 +87,7 @@ def racing(dataset: str | None, repeats: int, workers: int) -> Iterator[Racing]:
         )
     if ref.discrete or len(ref.observation) != 1:
         raise UsageError(f"--dataset {dataset}: vectors of observations and actions are needed")
-    rows = data.load(ref, registry.make_env(ref.env)).rows
+    rows = refs.load(ref, registry.make_env(ref.env)).rows
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "steps.npz"
         np.savez(path, **columns(rows))  # pyright: ignore[reportArgumentType]
@@ -100,7 +99,7 @@ def columns(rows: Any) -> dict[str, np.ndarray]:
     """Transitions as D4RL names them; the last row of an episode is a time limit unless terminal.
 
     Args:
-      rows: `rlsuite.dataset.Rows`.
+      rows: `rlsuite.data.dataset.Rows`.
     """
     episode, terminated = np.asarray(rows.episode), np.asarray(rows.terminated)
     last = np.append(episode[1:] != episode[:-1], True)

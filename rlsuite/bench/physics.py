@@ -19,7 +19,7 @@ from rich.table import Table
 from rlsuite.bench.contenders import CHILDREN, import_failure, plain_environment
 from rlsuite.bench.crew import Crew, Died, Hung
 from rlsuite.bench.results import spread
-from rlsuite.engine.environment import worker_environment
+from rlsuite.engine.launch.process_env import worker_environment
 
 DEFAULT_ENVS = ("mujoco:HalfCheetah-v4", "mujoco:Hopper-v4", "mujoco:Ant-v4", "mujoco:Humanoid-v4")
 

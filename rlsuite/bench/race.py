@@ -13,8 +13,8 @@ from rich.table import Table
 from rlsuite.bench.contenders import CHILDREN, WAYS, Contender, import_failure, plain_environment
 from rlsuite.bench.measure import Entrant
 from rlsuite.bench.results import Spread, spread
-from rlsuite.engine.environment import worker_environment
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import worker_environment
 
 
 @dataclass(frozen=True)

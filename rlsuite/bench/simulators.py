@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rlsuite.bench.crew import Crew
 from rlsuite.bench.results import Spread, spread
-from rlsuite.engine.environment import worker_environment
+from rlsuite.engine.launch.process_env import worker_environment
 
 DEFAULT_ENVS = ("CartPole-v1", "Pendulum-v1", "Acrobot-v1", "Breakout-MinAtar")
 

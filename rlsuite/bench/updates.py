@@ -15,17 +15,18 @@ actor's part is divided by the delay of its steps. Whatever else is computed cou
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
-from rlsuite import registry
 from rlsuite.bench.crew import Crew
 from rlsuite.bench.results import Spread, spread
-from rlsuite.engine.environment import worker_environment
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import worker_environment
 
 TARGET = 0.90
 # name -> (critics, critics that judge the actor, actor outputs per action)
@@ -137,4 +138,76 @@ def table(found: Rates, work: Updating) -> Table:
     verdict = "met" if found.share.median >= TARGET else "missed"
     target = f">= {TARGET:.0%} {verdict}"
     shown.add_row("share of the matrix ceiling", *(f"{x:.0%}" for x in found.share), target)
+    return shown
+
+
+# Whose LayerNorm networks have; all else in them is flax's.
+LAYERS = ("ours", "flax")
+
+
+@dataclass(frozen=True)
+class Layering:
+    """Whole updates of one agent with several kinds of layers, in one process that measures them in
+    turn.
+
+    Attributes:
+      agent: any that acts in a box; its settings are its defaults.
+      layers: of `LAYERS`, the one that others are compared with first.
+      steps: gradient steps in one measurement, at least.
+      repeats: measurements of each.
+      obs, action, rows: as in `Updating`.
+    """
+
+    agent: str
+    layers: tuple[str, ...]
+    steps: int = 400
+    repeats: int = 9
+    obs: int = 17
+    action: int = 6
+    rows: int = 100_000
+
+    def __post_init__(self) -> None:
+        for kind in self.layers:
+            if kind not in LAYERS:
+                raise UsageError(f"--layers: no {kind!r} here: {nearest(kind, LAYERS)}")
+            if self.layers.count(kind) > 1:
+                raise UsageError(f"--layers: {kind!r} is there twice, once is enough")
+
+    def settings(self) -> dict[str, Any]:
+        """The agent's, few steps an iteration and a ring filled in part where it has these."""
+        known = registry.agent(self.agent).load_config()().to_mapping()
+        wanted = {
+            "updates": 50, "buffer_size": self.rows, "learning_starts": self.rows // 5
+        }  # fmt: skip
+        return {name: value for name, value in wanted.items() if name in known}
+
+
+def compare(work: Layering) -> dict[str, dict[str, list[float]]]:
+    """Of each kind of layers: its rates, in updates a second of CPU time, repeat by repeat, and how
+    many times the rate of the first kind is as high (least, median, greatest)."""
+    order = json.dumps({**vars(work), "settings": work.settings(), "seed": 0})
+    command = [sys.executable, "-m", "rlsuite.bench.children.run_updates", order]
+    rates: dict[str, list[float]] = {kind: [] for kind in work.layers}
+    with Crew([command], worker_environment("cpu")) as crew:
+        crew.ready()
+        for repeat in range(work.repeats):
+            # There and back, so that a machine that grows slower favours nobody.
+            for kind in work.layers[:: -1 if repeat % 2 else 1]:
+                rates[kind] += crew.release(kind)[1]
+    found = {}
+    for kind, each in rates.items():
+        ratios = [a / b for a, b in zip(rates[work.layers[0]], each, strict=True)]
+        found[kind] = {"updates_per_cpu_second": each, "ratio": list(spread(ratios) or ())}
+    return found
+
+
+def layer_table(found: dict[str, dict[str, list[float]]], work: Layering) -> Table:
+    """Against the first kind."""
+    shown = Table(title=f"{work.agent}: whole updates, {work.repeats} measurements in turn")
+    for column in ("layers", "updates/s of CPU", f"{work.layers[0]} is faster by"):
+        shown.add_column(column, justify="left" if column == "layers" else "right")
+    for kind, values in found.items():
+        low, middle, high = values["ratio"]
+        rate = statistics.median(values["updates_per_cpu_second"])
+        shown.add_row(kind, f"{rate:,.1f}", f"{middle:.3f} [{low:.3f}, {high:.3f}]")
     return shown

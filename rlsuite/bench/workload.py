@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from rlsuite import registry
-from rlsuite.engine.checks import executed_budget
-from rlsuite.errors import UsageError
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.plan.checks import executed_budget
 
 OVERRIDES = {"num_envs": 64, "num_steps": 32}
 

@@ -10,15 +10,16 @@ from typing import Any
 
 from rich.console import Console
 
-from rlsuite import registry
 from rlsuite.bench.contenders import WAYS
 from rlsuite.cli import common
 from rlsuite.cli.bench_options import check_belonging, check_out
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
-from rlsuite.engine import files, provenance
-from rlsuite.engine.environment import cores, gpus
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.store import provenance
+from rlsuite.io import files
+from rlsuite.io.machine import cores, gpus
 
 EXAMPLE = """what:
   ppo    16 seeds of PPO on CartPole: env steps/s per GFLOP/s of matrix product measured in the
@@ -68,9 +69,7 @@ def build_parser() -> Parser:
         help="purejaxrl=DIR,rejax; bench offline: d3rlpy,torch; bench replay: sbx,rejax",
     )
     ppo.add_argument("--ways", default=",".join(WAYS), help="rivals' ways of running [both]")
-    updates = parser.add_argument_group("bench updates")
-    updates.add_argument("--agent", default="td3", help="[td3]")
-    updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
+    _add_updates(parser)
     offline = parser.add_argument_group("bench offline")
     offline.add_argument("--dataset", help="a name or path; default a random walk of 60,000 steps")
     common.add_dataset_folder(offline)
@@ -87,6 +86,17 @@ def build_parser() -> Parser:
     physics.add_argument("--steps", type=whole, default=20_480, help="a measurement [20480]")
     _add_accelerator(parser)
     return parser
+
+
+def _add_updates(parser: Parser) -> None:
+    updates = parser.add_argument_group("bench updates")
+    updates.add_argument("--agent", default="td3", help="[td3]")
+    updates.add_argument("--updates", type=whole, default=400, help="in a measurement [400]")
+    updates.add_argument(
+        "--layers",
+        default="",
+        help="compare LayerNorms instead: ours,flax; any agent for boxes",
+    )
 
 
 def _add_accelerator(parser: Parser) -> None:
@@ -114,6 +124,8 @@ def main(argv: Sequence[str]) -> int:
     if args.out is not None:
         check_out(args.out)
     common.use_dataset_folder(args)
+    if args.layers and args.workers:
+        raise UsageError("--layers compares in one process: leave --workers out")
     args.workers = args.workers or cores()
     found = commands[args.what](args, common.make_console())
     if args.out is not None:
@@ -171,6 +183,11 @@ def bench_updates(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Gradient steps alone."""
     from rlsuite.bench import updates
 
+    if kinds := tuple(name for name in args.layers.split(",") if name):
+        compared = updates.Layering(args.agent, kinds, args.updates, args.repeats)
+        rates = updates.compare(compared)
+        console.print(updates.layer_table(rates, compared))
+        return {"work": vars(compared), "layers": rates}
     work = updates.Updating(
         args.agent, updates=args.updates, repeats=args.repeats, workers=args.workers
     )

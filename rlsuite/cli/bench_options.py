@@ -8,13 +8,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
 
 RIVALS = ("--rival-python", "--rivals")
 SEARCH = ("--rows", "--states", "--actions", "--batch", "--neighbours")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "ppo": ("--seeds", "--total-steps", "--ways", *RIVALS),
-    "updates": ("--agent", "--updates"),
+    "updates": ("--agent", "--updates", "--layers"),
     "replay": RIVALS,
     "offline": ("--dataset", "--dataset-dir", *RIVALS),
     "neighbours": (*SEARCH, "--updates"),

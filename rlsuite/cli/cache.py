@@ -9,8 +9,8 @@ from rich.table import Table
 
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
-from rlsuite.engine import artefacts
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.io import artefact_cache
 
 EXAMPLE = """example:
   rlsuite cache
@@ -42,11 +42,11 @@ def main(argv: Sequence[str]) -> int:
     now = time.time()
     found = [
         entry
-        for entry in artefacts.entries(args.kind)
+        for entry in artefact_cache.entries(args.kind)
         if args.older is None or now - entry.used > args.older * DAY
     ]
     if args.action == "clear":
-        freed = artefacts.clear(found)
+        freed = artefact_cache.clear(found)
         print(f"{len(found)} removed, {size(freed)} freed")
         return 0
     table = Table("kind", "name", "size", "last used")

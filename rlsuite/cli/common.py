@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 
 from rlsuite.cli.parser import Parser
-from rlsuite.engine import files
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.environment import check_workers
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import check_workers
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.io import files
 
 UNITS = {"env_steps": "environment steps", "updates": "updates"}
 DATASET_FOLDER = "RLSUITE_DATASETS"
@@ -84,7 +84,7 @@ def stages(cells: Sequence[Cell], folder: Path) -> list[str]:
 
 def is_kept(cell: Cell, folder: Path) -> bool:
     """Whether what a run makes is there, in the run folder or in the cache."""
-    from rlsuite.engine import artefacts
+    from rlsuite.engine.plan import artefacts
 
     here = folder / "cells" / f"{cell.id}.done"
     return here.exists() or artefacts.of_cell(cell).exists()
@@ -131,14 +131,14 @@ def run_cells(
     Returns:
       Exit code: 0 all finished, 1 some failed or are left.
     """
-    from rlsuite.engine.execute import check_checkpoints, check_vmap, describe, execute, modules
-    from rlsuite.engine.launch import Workers
-    from rlsuite.engine.store import Store, keep_grid
+    from rlsuite.engine.launch import execute
+    from rlsuite.engine.launch.session import Workers
+    from rlsuite.engine.store.store import Store, keep_grid
 
     console = make_console()
     store = Store(folder)
-    check_vmap(cells, args.vmap or store.how()["width"])
-    check_checkpoints(store, cells)
+    execute.check_vmap(cells, args.vmap or store.how()["width"])
+    execute.check_checkpoints(store, cells)
     how = {"width": args.vmap, "deterministic": args.deterministic}
     cells = store.prepare(cells, command, title, how)
     if grid is not None:
@@ -152,14 +152,14 @@ def run_cells(
     makers = len(cells) - len(asked)
     first = f", {makers} more make what they are given" if makers else ""
     console.print(f"{len(asked)} runs of {shown} {units}{first} -> {folder}")
-    workers = Workers(args.workers, args.device, modules(cells), **store.how())
-    outcome = execute(store, cells, workers, console, folder)
+    workers = Workers(args.workers, args.device, execute.modules(cells), **store.how())
+    outcome = execute.execute(store, cells, workers, console, folder)
     if outcome.finished and importlib.util.find_spec("polars") is None:
         # Machines with GPUs have not always room for it; nothing but tables and reports needs it.
         console.print(f"no table: polars is missing here; elsewhere: rlsuite report {folder}")
     elif outcome.finished:
         show([folder], title, console, into=None if args.no_report else folder)
-    console.print(describe(outcome, folder))
+    console.print(execute.describe(outcome, folder))
     return 0 if not outcome.left else 1
 
 
@@ -176,9 +176,10 @@ def show(
       into: the report's folder; None: no report.
       tables: keep what the report can be made of again.
     """
-    from rlsuite.analysis import loading, merging, terminal
-    from rlsuite.analysis.tables import makers, summary
-    from rlsuite.engine.store import Store
+    from rlsuite.analysis.load import loading, merging
+    from rlsuite.analysis.report import terminal
+    from rlsuite.analysis.report.tables import makers, summary
+    from rlsuite.engine.store.store import Store
 
     loaded = merging.load(folders)
     if len(folders) == 1 and Store(folders[0]).exists():
@@ -189,7 +190,8 @@ def show(
     if not made.cells.is_empty():
         console.print(terminal.makers_table(makers(made)))
     if into is not None:
-        from rlsuite.analysis import origin, report, targets
+        from rlsuite.analysis.load import origin, targets
+        from rlsuite.analysis.report import report
 
         published = [f / "targets.csv" for f in folders if (f / "targets.csv").exists()]
         drawn = targets.read(published[0]) if published else None

@@ -11,15 +11,15 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rlsuite import registry
 from rlsuite.cli import common
 from rlsuite.cli import dataset_texts as texts
 from rlsuite.cli.evaluate import check_policy
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
-from rlsuite.engine import files
-from rlsuite.engine.environment import worker_environment
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import worker_environment
+from rlsuite.io import files
 
 
 def main(argv: Sequence[str]) -> int:

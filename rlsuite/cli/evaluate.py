@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlsuite import registry
 from rlsuite.cli.parser import Parser, parse
-from rlsuite.config import check_seed
-from rlsuite.engine import files
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.checks import check_actions
-from rlsuite.engine.environment import worker_environment
-from rlsuite.engine.spec import named
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.config import check_seed
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.launch.process_env import worker_environment
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.checks import check_actions
+from rlsuite.engine.plan.spec import named
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 EXAMPLE = """example:
   rlsuite evaluate runs/minatar/cells/326d77e6b0c986c4.done --episodes 100
@@ -159,6 +159,10 @@ def check_policy(meta: dict[str, Any], path: Path, env_id: str | None) -> str:
     if "cell" not in meta:
         raise UsageError(f"{path} holds no agent: give a cell or a saved policy")
     cell = meta["cell"]
+    if made := registry.agent(cell["agent"]).makes:
+        raise UsageError(
+            f"{path} holds a {made}, which plays no episodes: others are given it by --input"
+        )
     env_id = env_id or str(cell["env"])
     asked = registry.env(env_id, _options(cell, env_id))
     check_actions(registry.agent(cell["agent"]), asked)
@@ -187,9 +191,10 @@ def _check_shapes(asked: registry.EnvRow, known: registry.EnvRow) -> None:
 def _play(args: Any, row: registry.AgentRow, env_id: str, cell: dict[str, Any]) -> int:
     import jax
 
-    from rlsuite import keys, library
-    from rlsuite.engine.program import with_params
-    from rlsuite.evaluate import evaluate
+    from rlsuite import library
+    from rlsuite.acting.evaluate import evaluate
+    from rlsuite.contracts import keys
+    from rlsuite.engine.run.program import with_params
 
     config = row.load_config().stored(cell["config"])
     env = registry.make_env(env_id, **_options(cell, env_id))

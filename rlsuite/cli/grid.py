@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlsuite import config, registry
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
 from rlsuite.cli.train import whole
-from rlsuite.engine import grid
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.spec import plan, to_record, with_data
-from rlsuite.engine.store import Store, check_readable
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import config, registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.plan import grid
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.plan.spec import plan, to_record, with_data
+from rlsuite.engine.store.store import Store, check_readable
 
 EXAMPLE = """example:
   rlsuite grid experiments/ppo_minatar/grid.toml --out runs/minatar
@@ -95,7 +95,7 @@ def published(file: Path, cells: Sequence[Cell]) -> Path | None:
     Raises:
       UsageError: it cannot be read.
     """
-    from rlsuite.analysis import targets
+    from rlsuite.analysis.load import targets
 
     beside = file.with_name("targets.csv")
     tasks = {cell.task for cell in cells}
@@ -127,7 +127,7 @@ def missing(cells: Sequence[Cell], folders: Sequence[Path]) -> list[Cell]:
     for folder in folders:
         check_readable(folder)
     # It loads polars, which a grid otherwise needs only at its end.
-    from rlsuite.analysis import merging
+    from rlsuite.analysis.load import merging
 
     done = merging.finished([folder.absolute() for folder in folders])
     left = [cell for cell in cells if not done & {cell.id, cell.first_id}]

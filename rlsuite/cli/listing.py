@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from rlsuite import registry
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError, nearest
 
 EXAMPLE = """example:
   rlsuite list envs

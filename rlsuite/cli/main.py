@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from rlsuite import __version__
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts.errors import UsageError, nearest
 
 COMMANDS = {
     "train": ("rlsuite.cli.train", "one agent on one environment, many seeds"),

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from rlsuite import config, registry
-from rlsuite.engine.grid import field_name
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import config, registry
+from rlsuite.contracts.errors import UsageError, nearest
+from rlsuite.engine.plan.grid import field_name
 
 
 class Parser(argparse.ArgumentParser):

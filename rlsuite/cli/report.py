@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
-from rlsuite.engine.store import check_readable
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.store.store import check_readable
 
 EXAMPLE = """example:
   rlsuite report runs/minatar
@@ -41,6 +41,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _title(into: Path, folders: Sequence[Path]) -> str:
-    from rlsuite.analysis import origin
+    from rlsuite.analysis.load import origin
 
     return origin.title(into) or origin.title(folders[-1]) or folders[-1].name

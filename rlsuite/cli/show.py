@@ -18,12 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 import rlsuite
-from rlsuite import registry
 from rlsuite.analysis import text
 from rlsuite.cli import common, listing
 from rlsuite.cli.parser import Parser, parse
-from rlsuite.config import Config, fields
-from rlsuite.errors import UsageError, nearest
+from rlsuite.contracts import registry
+from rlsuite.contracts.config import Config, fields
+from rlsuite.contracts.errors import UsageError, nearest
 
 EXAMPLE = """example:
   rlsuite show ppo

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlsuite import registry
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, agent_help, agent_settings, parse
-from rlsuite.engine import starts
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.checks import check_need
-from rlsuite.engine.grid import parse_seeds
-from rlsuite.engine.spec import Request, plan, to_record, with_data
-from rlsuite.engine.stages import Source, parse_inputs, parse_params
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.plan import starts
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.checks import check_need
+from rlsuite.engine.plan.grid import parse_seeds
+from rlsuite.engine.plan.spec import Request, plan, to_record, with_data
+from rlsuite.engine.plan.stages import Source, parse_inputs, parse_params
+from rlsuite.engine.store.store import Store
 
 EXAMPLE = """example:
   rlsuite train ppo --env CartPole-v1 --preset purejaxrl --seeds 16 --total-steps 500000

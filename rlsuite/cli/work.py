@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rlsuite.cli import common
 from rlsuite.cli.parser import Parser, parse
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
 
 EXAMPLE = """example:
   rlsuite work runs/minatar --workers 1
@@ -28,9 +28,15 @@ def build_parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
-    from rlsuite.engine.execute import check_checkpoints, check_vmap, describe, execute, modules
-    from rlsuite.engine.launch import Workers
-    from rlsuite.engine.store import Store
+    from rlsuite.engine.launch.execute import (
+        check_checkpoints,
+        check_vmap,
+        describe,
+        execute,
+        modules,
+    )
+    from rlsuite.engine.launch.session import Workers
+    from rlsuite.engine.store.store import Store
 
     args = parse(build_parser(), argv, agent_flags=False)
     common.check_execution(args)

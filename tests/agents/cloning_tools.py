@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from off_policy_tools import parts_of, start
 from offline_tools import dataset_for
 
-from rlsuite import registry
 from rlsuite.agents.cores.off_policy import Minibatch
-from rlsuite.config import fields
-from rlsuite.engine.program import context
-from rlsuite.types import Agent, Context
+from rlsuite.contracts import registry
+from rlsuite.contracts.config import fields
+from rlsuite.contracts.types import Agent, Context
+from rlsuite.engine.run.program import context
 
 SMALL: dict[str, Any] = {
     "hidden": (16,), "critic_hidden": (16,), "batch_size": 16, "updates": 2, "rewards": "none",

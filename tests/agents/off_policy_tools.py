@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from rlsuite import keys, registry
 from rlsuite.agents.online import ddpg, td3
-from rlsuite.engine.program import context
-from rlsuite.types import Agent, Context, TimeStep
+from rlsuite.contracts import keys, registry
+from rlsuite.contracts.types import Agent, Context, TimeStep
+from rlsuite.engine.run.program import context
 
 SMALL: dict[str, Any] = {
     "hidden": (16, 16), "batch_size": 32, "buffer_size": 1024, "learning_starts": 64,

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from ppo_tools import context
 
-from rlsuite import registry
 from rlsuite.agents.cores.on_policy import Parts
-from rlsuite.types import Agent, Context
+from rlsuite.contracts import registry
+from rlsuite.contracts.types import Agent, Context
 
 # Few and small: most of a test's time is the compiler's.
 TINY: dict[str, Any] = {

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rlsuite import registry
 from rlsuite.agents.online.ppo import Config, make
-from rlsuite.types import Agent, Context, Hyper
+from rlsuite.contracts import registry
+from rlsuite.contracts.types import Agent, Context, Hyper
 
 
 def setup(env: Any, horizon: int = 10, **settings: Any) -> tuple[Agent, Context]:

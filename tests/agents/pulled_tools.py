@@ -11,12 +11,12 @@ import numpy as np
 from off_policy_tools import Clock, parts_of
 from offline_tools import dataset_for
 
-from rlsuite import keys
 from rlsuite.agents.cores.dpg import Scene
 from rlsuite.agents.cores.off_policy import Minibatch, Recorded
-from rlsuite.dataset import Dataset, Rows, Stats
-from rlsuite.engine.program import context
-from rlsuite.types import Agent, Context
+from rlsuite.contracts import keys
+from rlsuite.contracts.types import Agent, Context
+from rlsuite.data.dataset import Dataset, Rows, Stats
+from rlsuite.engine.run.program import context
 
 SMALL: dict[str, Any] = {
     "hidden": (16, 16), "critic_hidden": (16, 16), "batch_size": 32, "updates": 4,

@@ -12,12 +12,12 @@ import numpy as np
 from gymnasium import spaces
 from ppo_tools import context
 
-from rlsuite import registry
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.cores.sac import Core, Regularizer
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context
+from rlsuite.contracts import registry
+from rlsuite.contracts.types import Agent, Context
+from rlsuite.nn.mlp import Net
 
 OBS, ACTIONS = 3, 2
 BOX = spaces.Box(-1.0, 1.0, (ACTIONS,), np.float32)

@@ -23,12 +23,12 @@ from pulled_tools import (
     start,
 )
 
-from rlsuite import registry
 from rlsuite.agents.offline import a2pr, td3_bc
 from rlsuite.agents.offline.a2pr import agent as guide
 from rlsuite.agents.offline.a2pr.agent import Reconstruction, Vae, divergence, parts
-from rlsuite.errors import UsageError
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Context, Hyper
 
 KEY = jax.random.key(0)
 TINY: dict[str, Any] = {"vae_hidden": (16, 16)}

@@ -11,11 +11,11 @@ import numpy as np
 from off_policy_tools import SMALL, Clock, parts_of
 from offline_tools import dataset_for
 
-from rlsuite import keys
 from rlsuite.agents.cores import dataset_source, dpg, off_policy, replay_source
 from rlsuite.agents.cores.config import ConstrainedConfig, OffPolicyConfig
-from rlsuite.config import knob
-from rlsuite.engine.program import context
+from rlsuite.contracts import keys
+from rlsuite.contracts.config import knob
+from rlsuite.engine.run.program import context
 
 
 @dataclass(frozen=True)

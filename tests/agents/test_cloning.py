@@ -13,13 +13,16 @@ from cloning_tools import batch_of, bump, flat, number, pieces, setup
 from off_policy_tools import start
 from offline_tools import dataset_for
 
-from rlsuite import config, dataset, mlp, optim, registry
 from rlsuite.agents.cores import cloning
 from rlsuite.agents.cores.config import CloningConfig
 from rlsuite.agents.offline.bc.agent import best_trajectories, discounted_returns
-from rlsuite.distributions import Gaussian
-from rlsuite.errors import UsageError
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts import config, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.data import dataset
+from rlsuite.nn import mlp
+from rlsuite.nn.distributions import Gaussian
+from rlsuite.ops import optim
 
 KEY = jax.random.key(0)
 MINE = ("bc", "iql", "odice", "cql")

@@ -12,13 +12,13 @@ import pytest
 from cloning_tools import batch_of, number, pieces, setup
 from off_policy_tools import assert_equal
 
-from rlsuite import registry
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.sac import Core, Heads, Regularizer
 from rlsuite.agents.offline.cql import agent as cql
 from rlsuite.agents.offline.cql.agent import Multiplier
-from rlsuite.distributions import log_det_tanh
-from rlsuite.errors import UsageError
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.nn.distributions import log_det_tanh
 
 KEY = jax.random.key(0)
 

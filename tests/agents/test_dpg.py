@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from off_policy_tools import assert_equal, parts_of, setup, start, train
 
-from rlsuite import metrics, registry
 from rlsuite.agents.cores import dpg
 from rlsuite.agents.cores.dpg import Behaviour, Core
 from rlsuite.agents.cores.off_policy import Minibatch
-from rlsuite.mlp import Net
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts import metrics, registry
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.nn.mlp import Net
 
 HP = {
     "learning_rate": 0.1, "critic_learning_rate": 0.1, "adam_epsilon": 1e-8, "tau": 0.25,

@@ -15,9 +15,9 @@ from off_policy_tools import assert_equal
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.offline.iql import agent as iql
 from rlsuite.agents.offline.iql.agent import Core
-from rlsuite.mlp import Net
-from rlsuite.registry import agent as row
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts.registry import agent as row
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.nn.mlp import Net
 
 KEY = jax.random.key(0)
 
@@ -163,7 +163,7 @@ def test_actions_at_the_bound_are_moved_inside_before_anything_sees_them():
 
 def test_presets_say_what_the_papers_do():
     def settings(preset: str, data: str) -> Any:
-        from rlsuite import registry
+        from rlsuite.contracts import registry
 
         env = registry.datasets()[data].env
         chosen, _ = registry.resolve_preset(row("iql"), preset, env, data)

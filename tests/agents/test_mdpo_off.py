@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from soft_tools import SMALL, batch_of, core_of, setup
 
-from rlsuite import registry
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.sac import Core, Soft
 from rlsuite.agents.online.mdpo_off import agent as mirror
 from rlsuite.agents.online.mdpo_off.config import Config
-from rlsuite.distributions import TanhGaussian
-from rlsuite.errors import UsageError
-from rlsuite.mlp import Net
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.nn.distributions import TanhGaussian
+from rlsuite.nn.mlp import Net
 
 KEY = jax.random.key(0)
 

@@ -12,15 +12,15 @@ import pytest
 from on_policy_tools import TINY, cosine, parts_of, setup
 from ppo_tools import context, first_rollout
 
-from rlsuite import drift as drifts
-from rlsuite import registry
 from rlsuite.agents.cores import on_policy, separate
 from rlsuite.agents.online.mdpo import Config, make
 from rlsuite.agents.online.mdpo.agent import mirror_descent, policy_optimizer
-from rlsuite.distributions import Categorical
-from rlsuite.drift import Progress
-from rlsuite.errors import UsageError
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.nn.distributions import Categorical
+from rlsuite.ops import drift as drifts
+from rlsuite.ops.drift import Progress
 
 # With b1 = b2 = 0 and a huge epsilon Adam's step is gradient / epsilon.
 PLAIN_SGD = {

@@ -12,10 +12,11 @@ import pytest
 from cloning_tools import batch_of, flat, number, pieces, setup
 from off_policy_tools import assert_equal
 
-from rlsuite import mlp, registry
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.offline.odice import agent as odice
 from rlsuite.agents.offline.odice.agent import DIVERGENCES
+from rlsuite.contracts import registry
+from rlsuite.nn import mlp
 
 KEY = jax.random.key(0)
 PEARSON = DIVERGENCES["pearson"]

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from off_policy_tools import Clock, assert_equal, parts_of, ring_of, setup, start, train
 
-from rlsuite import metrics, registry, replay
 from rlsuite.agents.cores import off_policy, replay_source
 from rlsuite.agents.online import td3
-from rlsuite.engine.checks import executed_budget
-from rlsuite.errors import UsageError
+from rlsuite.contracts import metrics, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.data import replay
+from rlsuite.engine.plan.checks import executed_budget
 
 
 def stored(state: Any) -> Any:

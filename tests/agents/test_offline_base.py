@@ -15,11 +15,11 @@ from off_policy_tools import parts_of
 from offline_tools import dataset_for
 from tiny import assert_close
 
-from rlsuite import keys
 from rlsuite.agents.cores.off_policy import Minibatch, due
-from rlsuite.dataset import Dataset, Rows
+from rlsuite.contracts import keys
+from rlsuite.contracts.types import Agent, Context, TimeStep
+from rlsuite.data.dataset import Dataset, Rows
 from rlsuite.envs.datasets import view
-from rlsuite.types import Agent, Context, TimeStep
 
 KEY = jax.random.key(0)
 TINY: dict[str, Any] = {"hidden": (16,), "batch_size": 8, "updates": 2}

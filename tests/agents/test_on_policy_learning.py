@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from rlsuite import keys, registry
-from rlsuite.engine.program import context
+from rlsuite.contracts import keys, registry
+from rlsuite.engine.run.program import context
 
 SEEDS = 4
 

@@ -9,7 +9,7 @@ import pytest
 from on_policy_tools import PROBE, setup
 from ppo_tools import train
 
-from rlsuite import registry
+from rlsuite.contracts import registry
 
 SEEDS = 6
 OWN = {"mdpo": {"learning_rate": 3e-3, "mirror_schedule": "constant"}, "trpo": {"max_kl": 0.03}}

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from ppo_tools import context, first_rollout, setup
 
-from rlsuite import metrics, registry
 from rlsuite.agents.cores import on_policy
 from rlsuite.agents.cores.on_policy import Parts
 from rlsuite.agents.online.ppo import Config, make
 from rlsuite.agents.online.ppo.agent import minibatch_indices
-from rlsuite.errors import UsageError
-from rlsuite.types import Counters
+from rlsuite.contracts import metrics, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Counters
 
 TINY = {"num_envs": 4, "num_steps": 8, "hidden": (8,), "rnn_size": 6, "epochs": 1}
 ONE_PASS = TINY | {"minibatches": 1, "advantage_normalization": "none", "value_clip": False}

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite import drift as drifts
-from rlsuite import keys, registry
 from rlsuite.agents.online import ppo
-from rlsuite.drift import Drift
-from rlsuite.engine.program import context
+from rlsuite.contracts import keys, registry
+from rlsuite.engine.run.program import context
+from rlsuite.ops import drift as drifts
+from rlsuite.ops.drift import Drift
 
 TINY = {"num_envs": 4, "num_steps": 16, "hidden": (8,), "epochs": 1, "minibatches": 1}
 # Smooth in every hyperparameter, so that finite differences mean something.

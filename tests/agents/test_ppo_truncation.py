@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ppo_tools import setup, train
 
-from rlsuite import registry
+from rlsuite.contracts import registry
 
 SETTINGS = {
     "num_envs": 8, "num_steps": 16, "epochs": 4, "minibatches": 2, "gamma": 0.9,

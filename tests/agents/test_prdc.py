@@ -28,9 +28,9 @@ from rlsuite.agents.cores import dpg
 from rlsuite.agents.cores.off_policy import Recorded
 from rlsuite.agents.offline import prdc, td3_bc
 from rlsuite.agents.offline.prdc.agent import actor_loss, reached
-from rlsuite.errors import UsageError
-from rlsuite.neighbours import cache, keys
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.data.neighbours import cache, keys
 
 # The exact search is tested by itself; agents with it only where somebody has the time.
 WAYS = ["table", pytest.param("exact", marks=pytest.mark.slow)]

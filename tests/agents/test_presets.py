@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from offline_tools import dataset_for
 
-from rlsuite import config, registry
-from rlsuite.engine.program import context
-from rlsuite.errors import UsageError
+from rlsuite.contracts import config, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.run.program import context
 
 # Where a preset lists no environments: one it was published for.
 PUBLISHED_FOR = {

@@ -23,13 +23,14 @@ from pulled_tools import (
     start,
 )
 
-from rlsuite import mlp, registry
 from rlsuite.agents.cores import dpg
 from rlsuite.agents.cores.dpg import Behaviour, Core
 from rlsuite.agents.offline import rebrac, td3_bc
 from rlsuite.agents.offline.rebrac.agent import actor_loss, critic_term
 from rlsuite.agents.offline.td3_bc.agent import actor_loss as td3_bc_loss
-from rlsuite.types import Context, Hyper
+from rlsuite.contracts import registry
+from rlsuite.contracts.types import Context, Hyper
+from rlsuite.nn import mlp
 
 KEY = jax.random.key(0)
 

@@ -14,14 +14,14 @@ import pytest
 from gymnasium import spaces
 from soft_tools import SMALL, batch_of, core_of, setup
 
-from rlsuite import registry
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.off_policy import critic_loss
 from rlsuite.agents.cores.sac import Core
 from rlsuite.agents.online.sac.config import Config
-from rlsuite.distributions import TanhGaussian
-from rlsuite.errors import UsageError
-from rlsuite.types import Context
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Context
+from rlsuite.nn.distributions import TanhGaussian
 
 KEY = jax.random.key(0)
 SLOW = pytest.mark.slow

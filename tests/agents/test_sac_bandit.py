@@ -16,7 +16,7 @@ from soft_tools import OBS, core_of, given
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.cores.sac import Core, Learner
-from rlsuite.types import Context
+from rlsuite.contracts.types import Context
 
 N, STEPS = 256, 600
 ONE = spaces.Box(-1.0, 1.0, (1,), np.float32)

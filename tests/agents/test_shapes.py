@@ -13,15 +13,15 @@ import pulled_tools
 import pytest
 from off_policy_tools import Clock, parts_of
 
-from rlsuite import drift, returns
 from rlsuite.agents.cores import cloning, off_policy, on_policy
 from rlsuite.agents.cores import sac as soft
 from rlsuite.agents.cores.dpg import Behaviour
 from rlsuite.agents.offline.odice import agent as odice
 from rlsuite.agents.offline.odice.agent import DIVERGENCES
 from rlsuite.agents.offline.rebrac.agent import squares
-from rlsuite.distributions import Categorical
-from rlsuite.drift import Drift, DriftInput, Progress
+from rlsuite.nn.distributions import Categorical
+from rlsuite.ops import drift, returns
+from rlsuite.ops.drift import Drift, DriftInput, Progress
 
 B, B1, TN, TN1 = jnp.zeros(4), jnp.zeros((4, 1)), jnp.zeros((3, 4)), jnp.zeros((3, 4, 1))
 KEY, CLOCK = jax.random.key(0), Clock()

@@ -13,11 +13,11 @@ from jax.flatten_util import ravel_pytree
 from on_policy_tools import TINY, parts_of, setup
 from ppo_tools import context, first_rollout
 
-from rlsuite import registry
 from rlsuite.agents.cores import separate
 from rlsuite.agents.online.trpo import Config, make, trust_region
 from rlsuite.agents.online.trpo.agent import mean_kl
-from rlsuite.errors import UsageError
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
 
 SMALL: dict[str, Any] = TINY | {"hidden": (4,)}
 

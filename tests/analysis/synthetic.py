@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rlsuite.analysis.frames import CELL_COLUMNS, Frames
+from rlsuite.analysis.load.frames import CELL_COLUMNS, Frames
 
 PROVENANCE = {
     "rlsuite": "0.1.0",

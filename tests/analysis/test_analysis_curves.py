@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from synthetic import cell, frames, rows
 
-from rlsuite.analysis import curves, scores, sweep
-from rlsuite.errors import UsageError
+from rlsuite.analysis.stats import curves, scores, sweep
+from rlsuite.contracts.errors import UsageError
 
 
 def test_seeds_on_shared_steps() -> None:

@@ -11,8 +11,10 @@ import polars as pl
 import pytest
 from synthetic import CELL_SCHEMA, PROVENANCE, ROW_SCHEMA, cell, rows
 
-from rlsuite.analysis import online, report, scores, tables
-from rlsuite.analysis.frames import Frames
+from rlsuite.analysis.figures import online
+from rlsuite.analysis.load.frames import Frames
+from rlsuite.analysis.report import report, tables
+from rlsuite.analysis.stats import scores
 
 SCORES = {"a0": [0.0, 20.0], "a1": [0.0, 40.0], "b0": [0.0, 10.0], "b1": [0.0, 90.0]}
 UPDATES = json.dumps({**PROVENANCE, "budget_unit": "updates"})

@@ -8,9 +8,11 @@ import polars as pl
 import pytest
 from synthetic import cell, frames, rows
 
-from rlsuite.analysis import loading, published, report
-from rlsuite.analysis.frames import Frames
-from rlsuite.analysis.targets import Target
+from rlsuite.analysis.load import loading
+from rlsuite.analysis.load.frames import Frames
+from rlsuite.analysis.load.targets import Target
+from rlsuite.analysis.report import report
+from rlsuite.analysis.stats import published
 from rlsuite.cli.main import main as command_line
 
 

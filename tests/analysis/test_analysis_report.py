@@ -18,13 +18,17 @@ import pytest
 from rich.console import Console
 from synthetic import cell, comparison, curve, frames, many_seeds, rows, sweep
 
-from rlsuite.analysis import figures, report, scores, tables, targets, terminal, text
-from rlsuite.analysis.frames import Frames
-from rlsuite.analysis.heatmap import field_text, is_log_spaced, tick_labels
-from rlsuite.analysis.reference import spread
-from rlsuite.analysis.selection import highlighted, some
-from rlsuite.analysis.sweep import grids
-from rlsuite.errors import UsageError
+from rlsuite.analysis import text
+from rlsuite.analysis.figures import catalogue
+from rlsuite.analysis.figures.heatmap import field_text, is_log_spaced, tick_labels
+from rlsuite.analysis.figures.reference import spread
+from rlsuite.analysis.figures.selection import highlighted, some
+from rlsuite.analysis.load import targets
+from rlsuite.analysis.load.frames import Frames
+from rlsuite.analysis.report import report, tables, terminal
+from rlsuite.analysis.stats import scores
+from rlsuite.analysis.stats.sweep import grids
+from rlsuite.contracts.errors import UsageError
 
 
 class Page(HTMLParser):
@@ -233,11 +237,11 @@ def test_terminal_table() -> None:
 
 
 def test_learning_curve_figure_shows_every_series() -> None:
-    from rlsuite.analysis import curves
+    from rlsuite.analysis.stats import curves
 
     store = comparison(seeds=3, points=4)
     published = [targets.parse(row) for row in TARGETS]
-    figure = figures.learning_curves(curves.against_steps(store), published)
+    figure = catalogue.learning_curves(curves.against_steps(store), published)
     assert [axes.get_title() for axes in figure.axes] == ["CartPole-v1", "Pendulum-v1", "Hopper-v4"]
     labels = [entry.get_text() for entry in figure.legends[0].get_texts()]
     assert labels == ["ppo (n = 3)", "dpo (n = 3, 2 lost)"]
@@ -246,13 +250,13 @@ def test_learning_curve_figure_shows_every_series() -> None:
 
 
 def test_labels_and_legends_stay_inside_the_figure() -> None:
-    from rlsuite.analysis import curves
+    from rlsuite.analysis.stats import curves
 
     for store in (comparison(seeds=3, points=4), sweep(side=3, seeds=2)):
         published = [targets.parse(row) for row in TARGETS]
         for figure in (
-            figures.learning_curves(curves.against_steps(store), published),
-            figures.interval_dots(scores.samples(scores.final(store))),
+            catalogue.learning_curves(curves.against_steps(store), published),
+            catalogue.interval_dots(scores.samples(scores.final(store))),
         ):
             figure.draw_without_rendering()
             box = figure.get_tightbbox()
@@ -307,7 +311,7 @@ def test_heat_map_of_names_and_numbers() -> None:
     assert (grid.x_values, grid.y_values) == ([0.0, 0.1], ["kl", "clip"])
     np.testing.assert_array_equal(grid.iqm, [[3.0, 4.0], [np.nan, 2.0]])
     np.testing.assert_array_equal(grid.lost, [[0, 0], [1, 0]])
-    figures.heatmap(grid).draw_without_rendering()
+    catalogue.heatmap(grid).draw_without_rendering()
 
 
 def test_labels_are_moved_apart() -> None:
@@ -349,8 +353,10 @@ def test_targets_from_a_file(tmp_path: Path) -> None:
 
 def test_nothing_here_imports_jax_and_the_package_is_light() -> None:
     light = "import sys, rlsuite.analysis; assert not {'polars', 'matplotlib'} & set(sys.modules)"
-    heavy = "import sys, rlsuite.analysis.report; assert 'jax' not in sys.modules"
-    pyplot = "import sys, rlsuite.analysis.report; assert 'matplotlib.pyplot' not in sys.modules"
+    heavy = "import sys, rlsuite.analysis.report.report; assert 'jax' not in sys.modules"
+    pyplot = (
+        "import sys, rlsuite.analysis.report.report; assert 'matplotlib.pyplot' not in sys.modules"
+    )
     for code in (light, heavy, pyplot):
         assert subprocess.run([sys.executable, "-c", code]).returncode == 0, code
 
@@ -360,5 +366,5 @@ def test_the_callers_matplotlib_is_left_alone() -> None:
 
     before = mpl.rcParams["font.size"]
     store = frames([cell("a")], rows("a", curve(np.random.default_rng(0), 0, 1, 5)))
-    figures.interval_dots(scores.samples(scores.final(store)))
+    catalogue.interval_dots(scores.samples(scores.final(store)))
     assert mpl.rcParams["font.size"] == before

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from rlsuite.analysis import stats
-from rlsuite.analysis.bootstrap import Floats
+from rlsuite.analysis.stats import stats
+from rlsuite.analysis.stats.bootstrap import Floats
 
 # Data of others stays beside the checkout, never in it.
 BESIDE = Path(__file__).parents[3] / "shared" / "data" / "curves" / "rliable_atari100k"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from rlsuite.analysis import bootstrap, stats
-from rlsuite.analysis.bands import bands
-from rlsuite.analysis.improvement import probability_of_improvement
-from rlsuite.errors import UsageError
+from rlsuite.analysis.stats import bootstrap, stats
+from rlsuite.analysis.stats.bands import bands
+from rlsuite.analysis.stats.improvement import probability_of_improvement
+from rlsuite.contracts.errors import UsageError
 
 
 def test_iqm_drops_a_quarter_at_either_end() -> None:

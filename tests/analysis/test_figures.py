@@ -20,27 +20,23 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from synthetic import cell, curve, frames, rows, sweep
 
-from rlsuite.analysis import (
-    curves,
+from rlsuite.analysis.figures import catalogue, style, training
+from rlsuite.analysis.figures.distribution import with_many_seeds
+from rlsuite.analysis.figures.heatmap import best_fields, is_log_spaced
+from rlsuite.analysis.figures.selection import highlighted, of_page, ranked
+from rlsuite.analysis.figures.training import metric_name, recorded
+from rlsuite.analysis.load.frames import Frames
+from rlsuite.analysis.load.targets import Target
+from rlsuite.analysis.report import (
     drawings,
-    figures,
-    published,
+    figure_sections,
     report,
-    report_figures,
-    report_tables,
-    scores,
-    style,
+    table_sections,
     tables,
     terminal,
-    training,
 )
-from rlsuite.analysis import sweep as sweeps
-from rlsuite.analysis.distribution import with_many_seeds
-from rlsuite.analysis.frames import Frames
-from rlsuite.analysis.heatmap import best_fields, is_log_spaced
-from rlsuite.analysis.selection import highlighted, of_page, ranked
-from rlsuite.analysis.targets import Target
-from rlsuite.analysis.training import metric_name, recorded
+from rlsuite.analysis.stats import curves, published, scores
+from rlsuite.analysis.stats import sweep as sweeps
 
 NARROW = 400
 METRICS = ("loss/policy", "loss/value", "policy/entropy", "policy/kl", "value/q", "train/return")
@@ -93,7 +89,7 @@ def lay_out(figure: Figure, folder: Path, name: str) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that read the page's words."""
-    monkeypatch.setattr(figures, "save", lay_out)
+    monkeypatch.setattr(catalogue, "save", lay_out)
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +103,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Drawn, str]:
             found[f"{prefix}/{name}"] = figure
             return lay_out(figure, folder, name)
 
-        patch.setattr(figures, "save", save)
-        patch.setattr(report_figures, "with_many_seeds", lambda s: with_many_seeds(s, 2))
+        patch.setattr(catalogue, "save", save)
+        patch.setattr(figure_sections, "with_many_seeds", lambda s: with_many_seeds(s, 2))
         text = ""
         targets = [
             Target(
@@ -219,9 +215,9 @@ def test_a_legend_names_only_what_a_figure_has() -> None:
     store = many()
     looks = of_page(scores.final(store))
     here = [c for c in curves.against_steps(store) if c.series in ("series 8", "series 9")]
-    named = entries(figures.learning_curves(here, looks=looks))
+    named = entries(catalogue.learning_curves(here, looks=looks))
     assert list(named) == ["series 8", "1 other"]
-    nobody = figures.learning_curves([c for c in here if c.series == "series 9"], looks=looks)
+    nobody = catalogue.learning_curves([c for c in here if c.series == "series 9"], looks=looks)
     assert list(entries(nobody)) == ["1 other"]
 
 
@@ -309,7 +305,7 @@ def test_a_sweep_of_one_setting(values: list[object], scale: str) -> None:
     (line,) = sweeps.lines(scored(one_setting(values)))
     assert (line.family, line.setting, len(line.values)) == ("ppo", "learning_rate", len(values))
     assert [estimate.n for estimate in line.estimates] == [3] * len(values)
-    figure = figures.sensitivity([line])
+    figure = catalogue.sensitivity([line])
     (axes,) = figure.axes
     assert axes.get_xscale() == scale
     assert len(axes.get_xticks()) == len(values)
@@ -334,7 +330,7 @@ def test_lost_seeds_are_said_and_not_averaged() -> None:
     cells = store.cells.with_columns(status=status.then(pl.lit("nan")).otherwise(pl.lit("done")))
     (line,) = sweeps.lines(scored(Frames(store.rows, cells)))
     assert [(e.n, e.n_nan) for e in line.estimates] == [(3, 0), (2, 1)]
-    assert "1 lost" in {text.get_text() for text in texts(figures.sensitivity([line]))}
+    assert "1 lost" in {text.get_text() for text in texts(catalogue.sensitivity([line]))}
 
 
 def test_two_families_of_one_agent_are_not_pooled() -> None:
@@ -348,7 +344,7 @@ def test_two_families_of_one_agent_are_not_pooled() -> None:
     found = sweeps.lines(scored(store))
     assert [line.family for line in found] == ["small", "large"]
     assert {e.n for line in found for e in line.estimates} == {3}
-    assert list(entries(figures.sensitivity(found))) == ["small", "large"]
+    assert list(entries(catalogue.sensitivity(found))) == ["small", "large"]
 
 
 def test_names_in_words_are_understood_too() -> None:
@@ -527,7 +523,7 @@ def test_training_returns_alone_are_no_section(tmp_path: Path) -> None:
 
 
 def test_files_of_tasks_have_names_of_their_own() -> None:
-    names = report_figures.file_names(["D4RL/pen/x", "D4RL-pen-x", "d4rl:pen:x", "mujoco:Ant-v4"])
+    names = figure_sections.file_names(["D4RL/pen/x", "D4RL-pen-x", "d4rl:pen:x", "mujoco:Ant-v4"])
     assert names["mujoco:Ant-v4"] == "mujoco-Ant-v4"
     assert len({name.lower() for name in names.values()}) == 4
     assert not any("/" in name or ":" in name for name in names.values())
@@ -630,7 +626,7 @@ def test_where_only_training_returns_were_recorded_every_figure_says_so(tmp_path
             found[name] = figure
             return lay_out(figure, folder, name)
 
-        patch.setattr(figures, "save", save)
+        patch.setattr(catalogue, "save", save)
         report.write(Frames(training, store.cells), tmp_path, "t")
     assert "sweep_0" in found
     for name, figure in found.items():
@@ -651,7 +647,7 @@ def test_a_mean_is_called_by_what_it_is_over(counts: tuple[int, int], said: str)
     lines = [row for name, n in zip("ab", counts, strict=True) for row in rows(name, [1.0] * n)]
     store = frames(cells, lines)
     summary = tables.summary(store)
-    page = report_tables.summary_section(summary, "eval/return", published.table(store, [])).body
+    page = table_sections.summary_section(summary, "eval/return", published.table(store, [])).body
     assert f"Mean of {said}<" in page
     assert (said == "last 10") == ("Mean of last 10<" in page)
     headings = [str(column.header) for column in terminal.summary_table(summary).columns]

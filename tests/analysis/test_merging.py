@@ -10,11 +10,11 @@ import pytest
 from synthetic import cell, frames, rows
 from tiny import tiny_cells
 
-from rlsuite.analysis import loading, merging
+from rlsuite.analysis.load import loading, merging
 from rlsuite.cli import main as command_line
 from rlsuite.cli.grid import missing, published
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.store.store import Store
 
 META = {"status": "done", "clock": {"train": 1.5}, "provenance": {"commit": "0123456789ab"}}
 

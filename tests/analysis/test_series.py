@@ -14,15 +14,17 @@ import pytest
 from synthetic import cell, frames, rows
 from tiny import TINY
 
-from rlsuite import registry
-from rlsuite.analysis import loading, merging, published, report, scores, series, sweep, tables
-from rlsuite.analysis.frames import Frames
-from rlsuite.analysis.targets import Target
-from rlsuite.engine import grid, labels
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.labels import Variant
-from rlsuite.engine.spec import Request, plan
-from rlsuite.engine.store import Store
+from rlsuite.analysis.load import loading, merging, series
+from rlsuite.analysis.load.frames import Frames
+from rlsuite.analysis.load.targets import Target
+from rlsuite.analysis.report import report, tables
+from rlsuite.analysis.stats import published, scores, sweep
+from rlsuite.contracts import registry
+from rlsuite.engine.plan import grid, labels
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.plan.labels import Variant
+from rlsuite.engine.plan.spec import Request, plan
+from rlsuite.engine.store.store import Store
 
 VERSION_1 = Path(__file__).parents[1] / "engine" / "version_1"
 

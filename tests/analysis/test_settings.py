@@ -12,11 +12,12 @@ import polars as pl
 import pytest
 from synthetic import cell, frames, rows
 
-from rlsuite.analysis import loading, merging, report_tables, tables
+from rlsuite.analysis.load import loading, merging
+from rlsuite.analysis.report import table_sections, tables
 from rlsuite.cli.main import main as command_line
-from rlsuite.engine import execute, launch
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.store import Store
+from rlsuite.engine.launch import execute, session
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.store.store import Store
 
 GRID = """title = "Two step sizes"
 [[run]]
@@ -48,7 +49,7 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
         return execute.Outcome(len(cells), 0, {}, 0, 0.0)
 
     monkeypatch.setattr(execute, "execute", at_once)
-    monkeypatch.setattr(launch, "Workers", lambda *_, **__: None)
+    monkeypatch.setattr(session, "Workers", lambda *_, **__: None)
 
     def run(text: str, *options: str) -> Path:
         (tmp_path / "study.toml").write_text(text, encoding="utf-8")
@@ -153,7 +154,7 @@ def test_tables_without_settings_say_so(tmp_path: Path) -> None:
     loading.compact(tmp_path, frames([cell("a"), cell("b", seed=1)], rows("a", [1.0])))
     loaded = merging.load([tmp_path])
     assert tables.settings(loaded).is_empty()
-    section = report_tables.closing_sections(loaded)[0]
+    section = table_sections.closing_sections(loaded)[0]
     assert section.title == "Settings"
     assert "The settings of ppo were not kept" in section.body
 

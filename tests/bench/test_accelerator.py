@@ -11,8 +11,8 @@ import pytest
 from rlsuite.bench import accelerator
 from rlsuite.bench.children import run_accelerator
 from rlsuite.cli import bench
-from rlsuite.engine.environment import Gpus
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.io.machine import Gpus
 
 TOY = {
     "agent": "ppo", "env": "CartPole-v1",

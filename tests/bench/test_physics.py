@@ -11,7 +11,7 @@ from rich.console import Console
 from rlsuite.bench import physics
 from rlsuite.bench.physics import Lap
 from rlsuite.cli.main import main
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
 
 
 def test_ours_and_gymnasiums_vector_env_are_timed_in_turns() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rlsuite.bench import simulators, start, table
 from rlsuite.bench.results import Outcome, Results, Spread, spread
 from rlsuite.bench.workload import Workload
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
 
 WORK = Workload(seeds=4, total_steps=8192, repeats=3, workers=2)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlsuite.engine.files import write_arrays
+from rlsuite.io.files import write_arrays
 
 TRAIN = ["train", "ppo", "--env", "CartPole-v1", "--total-steps", "10000"]
 
@@ -313,8 +313,8 @@ def leave_starts(folder: Path) -> None:
 
 def break_a_checkpoint(folder: Path) -> None:
     """A run folder of the very cell that TRAIN asks for, its checkpoint cut short."""
-    from rlsuite.engine.spec import Request, expand
-    from rlsuite.engine.store import Store
+    from rlsuite.engine.plan.spec import Request, expand
+    from rlsuite.engine.store.store import Store
 
     cells = expand([Request("ppo", ["CartPole-v1"], [0], total_steps=10_000)])
     store = Store(folder)
@@ -364,9 +364,9 @@ def test_nothing_on_disk_is_lost(outcomes: dict[str, Any]) -> None:
 
 
 def test_an_unwritable_folder(tmp_path: Path) -> None:
-    from rlsuite.engine.spec import Request, expand
-    from rlsuite.engine.store import Store
-    from rlsuite.errors import UsageError
+    from rlsuite.contracts.errors import UsageError
+    from rlsuite.engine.plan.spec import Request, expand
+    from rlsuite.engine.store.store import Store
 
     if os.geteuid() == 0:
         # root writes anywhere but into the kernel's own tree.

@@ -11,11 +11,11 @@ from tiny import TINY
 
 from rlsuite.cli import evaluate
 from rlsuite.cli.main import main
-from rlsuite.engine import files
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.program import Program
-from rlsuite.engine.spec import Request, expand
-from rlsuite.engine.store import Store, pack_rows, unpack_rows
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.spec import Request, expand
+from rlsuite.engine.run.program import Program
+from rlsuite.engine.store.store import Store, pack_rows, unpack_rows
+from rlsuite.io import files
 
 RATES = [1e-4, 0.3]
 

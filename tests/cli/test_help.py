@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rlsuite import registry
 from rlsuite.cli import main
 from rlsuite.cli.train import named_agent
+from rlsuite.contracts import registry
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

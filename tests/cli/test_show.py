@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rlsuite import registry
 from rlsuite.cli import listing, show
 from rlsuite.cli.main import COMMANDS, main
+from rlsuite.contracts import registry
 
 PLUG = {
     "good/__init__.py": "",
     "good/config.py": "from rlsuite.agents.online.ppo.config import Config as Config\n",
     "good/agent.py": "from rlsuite.agents.online.ppo.agent import make as make\n",
     "good/rows.py": (
-        "from rlsuite.registry import AgentRow\n"
+        "from rlsuite.contracts.registry import AgentRow\n"
         "ROWS = [AgentRow(name='good', module='good', summary='PPO again'),\n"
         "        AgentRow(name='ppo', module='good', summary='in the place of another')]\n"
     ),
@@ -30,7 +30,7 @@ PLUG = {
     "torn/__init__.py": "",
     "torn/presets.toml": "[half\n",
     "torn/rows.py": (
-        "from rlsuite.registry import AgentRow\n"
+        "from rlsuite.contracts.registry import AgentRow\n"
         "ROWS = [AgentRow(name='torn', module='torn', summary='its presets are no TOML')]\n"
     ),
     "odd/__init__.py": "ROWS = 3\n",

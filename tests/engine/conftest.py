@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from tiny import tiny_cells
 
-from rlsuite.engine import files
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.program import Program
-from rlsuite.engine.runner import Runner, Stopped
-from rlsuite.engine.store import Store
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.run.program import Program
+from rlsuite.engine.run.runner import Runner, Stopped
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tiny import same_bits
 
-from rlsuite.engine import files
+from rlsuite.io import files
 
 
 def finish(command: list[str], env: dict[str, str]) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rlsuite.engine.environment import cache_folder, home_folder
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import locate
-from rlsuite.errors import UsageError
+from rlsuite.io.machine import cache_folder, home_folder
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def test_without_a_home_a_temporary_folder_is_taken_and_said_once(
         monkeypatch.setenv("HOME", str(tmp_path / "file"))
     else:
         monkeypatch.setenv("HOME", home)
-        monkeypatch.setattr("rlsuite.engine.environment._can_hold", lambda folder: False)
+        monkeypatch.setattr("rlsuite.io.machine._can_hold", lambda folder: False)
     folder = cache_folder()
     assert folder == tmp_path / "scratch" / f"rlsuite-{os.getuid()}"
     assert folder.stat().st_mode & 0o077 == 0

@@ -7,13 +7,13 @@ import dataclasses
 import pytest
 from tiny import tiny_cells
 
-from rlsuite import registry
 from rlsuite.agents.online.ppo import Config
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.checks import executed_budget
-from rlsuite.engine.data import DataRef
-from rlsuite.engine.spec import Request, expand
-from rlsuite.errors import UsageError
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.checks import executed_budget
+from rlsuite.engine.plan.spec import Request, expand
 
 
 def request(**changes: object) -> Request:

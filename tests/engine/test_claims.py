@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rlsuite.engine.claims import Claims
+from rlsuite.engine.store.claims import Claims
 
 CELL, OTHER = "0123456789abcdef", "fedcba9876543210"
 
 HOLDER = """
 import sys
 from pathlib import Path
-from rlsuite.engine.claims import Claims
+from rlsuite.engine.store.claims import Claims
 claims = Claims(Path(sys.argv[1]))
 print(claims.take(sys.argv[2]), flush=True)
 sys.stdin.read()

@@ -10,7 +10,7 @@ from importlib import metadata
 import numpy as np
 import pytest
 
-from rlsuite.engine.environment import CPU_FLAGS, worker_environment
+from rlsuite.engine.launch.process_env import CPU_FLAGS, worker_environment
 
 # A sum over mapped x unmapped, fused with a difference: wrong from the second row on.
 SUM = """

@@ -17,18 +17,19 @@ from driving import drive
 from offline_tools import installed, pendulum_like, tiny
 from tiny import same_bits, tiny_cells
 
-from rlsuite import registry
-from rlsuite.analysis import loading
-from rlsuite.engine import files, memory
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.data import DataRef, load
-from rlsuite.engine.inputs import Given
-from rlsuite.engine.program import Program, tree_bytes
-from rlsuite.engine.runner import Runner
-from rlsuite.engine.spec import Request, expand
-from rlsuite.engine.store import Store
+from rlsuite.analysis.load import loading
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef, load
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.spec import Request, expand
+from rlsuite.engine.run import memory
+from rlsuite.engine.run.inputs import Given
+from rlsuite.engine.run.program import Program, tree_bytes
+from rlsuite.engine.run.runner import Runner
+from rlsuite.engine.store.store import Store
 from rlsuite.envs.datasets import npz
-from rlsuite.errors import UsageError
+from rlsuite.io import files
 
 
 @pytest.fixture(scope="module")

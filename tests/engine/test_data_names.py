@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from offline_tools import pendulum_like, tiny
 
-from rlsuite.analysis import loading, merging
+from rlsuite.analysis.load import loading, merging
 from rlsuite.cli.train import folder_name
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.data import DataRef
-from rlsuite.engine.spec import Request, expand
-from rlsuite.engine.store import Store
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.plan.spec import Request, expand
+from rlsuite.engine.store.store import Store
 from rlsuite.envs.datasets import npz
-from rlsuite.errors import UsageError
 
 
 def two(tmp_path: Path) -> list[Path]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from gymnasium import spaces
 
-from rlsuite.engine import inputs
-from rlsuite.engine.inputs import Inputs, Unfit
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.run import inputs
+from rlsuite.engine.run.inputs import Inputs, Unfit
 
 BOX = spaces.Box(-1.0, 1.0, (2,))
 

@@ -12,18 +12,12 @@ from typing import Any
 import jax
 import pytest
 
-from rlsuite.engine import environment
-from rlsuite.engine.environment import (
-    CPU_FLAGS,
-    PROBE,
-    check_precision,
-    check_workers,
-    gpus,
-    where,
-    worker_environment,
-)
-from rlsuite.engine.launch import Workers
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.launch import process_env
+from rlsuite.engine.launch.process_env import CPU_FLAGS, check_workers, where, worker_environment
+from rlsuite.engine.launch.session import Workers
+from rlsuite.io import machine as environment
+from rlsuite.io.machine import PROBE, check_precision, gpus
 
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS")
 
@@ -142,7 +136,7 @@ def test_a_real_jax_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_flags_are_known_to_this_jax() -> None:
     """XLA ends a process that has a flag it does not know."""
     env = worker_environment("cpu")
-    env["XLA_FLAGS"] += f" {environment.DETERMINISTIC}"
+    env["XLA_FLAGS"] += f" {process_env.DETERMINISTIC}"
     code = "import jax; print(jax.numpy.ones(3).sum())"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "3.0"), done.stderr
@@ -166,7 +160,7 @@ def test_switches_of_the_users_shell_are_put_right(monkeypatch: pytest.MonkeyPat
 
 
 def test_training_in_64_bits_is_one_line() -> None:
-    from rlsuite.engine.program import Program
+    from rlsuite.engine.run.program import Program
 
     agent: Any = None
     with jax.enable_x64(True), pytest.raises(UsageError, match="64-bit mode is on"):

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from tiny import same_bits, tiny_cells
 
-from rlsuite import keys, metrics
-from rlsuite.engine import files, tree
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.program import Program, context, evaluation_key
-from rlsuite.engine.runner import Damaged, Runner, Stopped, boundaries
-from rlsuite.engine.store import Store
-from rlsuite.engine.track import completed
-from rlsuite.errors import UsageError
+from rlsuite.contracts import keys, metrics
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.run import tree
+from rlsuite.engine.run.program import Program, context, evaluation_key
+from rlsuite.engine.run.runner import Damaged, Runner, Stopped, boundaries
+from rlsuite.engine.run.track import completed
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 Run = Callable[..., dict[str, Any]]
 
@@ -47,8 +48,8 @@ def test_evaluating_logging_and_checkpointing_change_no_bit(
     logged = run(tiny_cells(logs=12)[0], tmp_path / "logged")
     assert same_bits(base["arrays"], logged["arrays"], only="policy")
     assert same_bits(base["arrays"], logged["arrays"], only="rows/eval")
-    monkeypatch.setattr("rlsuite.engine.runner.CHECKPOINT_LEAST", 0.0)
-    monkeypatch.setattr("rlsuite.engine.runner.CHECKPOINT_MOST", 0.0)
+    monkeypatch.setattr("rlsuite.engine.run.runner.CHECKPOINT_LEAST", 0.0)
+    monkeypatch.setattr("rlsuite.engine.run.runner.CHECKPOINT_MOST", 0.0)
     saved = run(tiny_cells()[0], tmp_path / "saved")
     assert saved["clock"]["commit"] > 0
     assert same_bits(base["arrays"], saved["arrays"])

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from tiny import tiny_cells
 
-from rlsuite.analysis import targets
-from rlsuite.engine import files, grid
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.analysis.load import targets
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.plan import grid
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 ARRAYS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -115,7 +116,7 @@ def test_damaged_json_is_one_line(tmp_path: Path) -> None:
 HALF_WAY = """
 import sys, time
 from pathlib import Path
-from rlsuite.engine import files
+from rlsuite.io import files
 with files.aside(Path(sys.argv[1])) as place:
     place.write_bytes(b"half")
     print(place.name, flush=True)

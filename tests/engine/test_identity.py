@@ -13,17 +13,17 @@ import polars as pl
 import pytest
 from tiny import TINY, tiny_cells
 
-from rlsuite import config, registry
-from rlsuite.analysis import merging
+from rlsuite.analysis.load import merging
 from rlsuite.cli.grid import missing
 from rlsuite.cli.main import main as command_line
-from rlsuite.engine import cells as cells_module
-from rlsuite.engine import files
-from rlsuite.engine.cells import Cadence, Cell, first_label
-from rlsuite.engine.execute import check_checkpoints
-from rlsuite.engine.spec import Request, expand, plan
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.contracts import config, registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.launch.execute import check_checkpoints
+from rlsuite.engine.plan import cells as cells_module
+from rlsuite.engine.plan.cells import Cadence, Cell, first_label
+from rlsuite.engine.plan.spec import Request, expand, plan
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 # Written by commit 5079750: PPO at two step sizes, two seeds each, the last one under way.
 VERSION_1 = Path(__file__).parent / "version_1"
@@ -202,7 +202,7 @@ def test_tables_kept_of_a_folder_of_before_are_known(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared folder lies beside some checkouts only")
 def test_the_shared_folder_of_before_is_known(tmp_path: Path) -> None:
-    from rlsuite.engine import grid
+    from rlsuite.engine.plan import grid
 
     folder = tmp_path / "old_run"
     shutil.copytree(SHARED / "old_run", folder)

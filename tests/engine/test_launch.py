@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from rlsuite.engine import files, launch
-from rlsuite.engine.environment import worker_environment
-from rlsuite.engine.launch import Workers, cpu_seconds
+from rlsuite.engine.launch import session
+from rlsuite.engine.launch.process_env import worker_environment
+from rlsuite.engine.launch.session import Workers, cpu_seconds
+from rlsuite.io import files
 
 SAY = """
 import json, os, signal, subprocess, sys, time
@@ -35,9 +36,9 @@ def workers_running(script: str, monkeypatch: pytest.MonkeyPatch) -> Workers:
     def popen(command: list[str], **kwargs: Any) -> Any:
         return real([sys.executable, "-c", script], **kwargs)
 
-    monkeypatch.setattr(launch.subprocess, "Popen", popen)
-    monkeypatch.setattr(launch, "HANG_SECONDS", 1.5)
-    monkeypatch.setattr(launch, "RESTARTS", 1)
+    monkeypatch.setattr(session.subprocess, "Popen", popen)
+    monkeypatch.setattr(session, "HANG_SECONDS", 1.5)
+    monkeypatch.setattr(session, "RESTARTS", 1)
     return Workers(count=1, device="cpu")
 
 
@@ -97,7 +98,7 @@ say(event="idle", slot=0)
     assert shown[:7] == [*lines, "from C, no text: \ufffd", "to standard error"]
     assert shown[7].startswith("xxx")
     (log,) = (tmp_path / "logs").iterdir()
-    assert len(shown) == launch.LINES_SHOWN + 1
+    assert len(shown) == session.LINES_SHOWN + 1
     assert shown[-1] == f"prints more, which is in {log}"
     assert max(map(len, shown)) < 400
     text = log.read_text(encoding="utf-8")
@@ -133,7 +134,7 @@ def is_running(pid: int) -> bool:
 
 
 def test_the_watchdog_looks_though_another_worker_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(session, "LOOK_SECONDS", 0.05)
     workers = Workers.__new__(Workers)
     workers.processes, workers.events = {}, queue.Queue()
     looks: list[float] = []
@@ -152,8 +153,8 @@ def test_a_sleeper_whose_clock_ticks_is_hung_and_one_that_reads_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: float, moved: int, hung: bool
 ) -> None:
     looks = itertools.count()
-    monkeypatch.setattr(launch, "cpu_seconds", lambda _: cpu * next(looks))
-    monkeypatch.setattr(launch, "bytes_moved", lambda _: moved * next(looks))
+    monkeypatch.setattr(session, "cpu_seconds", lambda _: cpu * next(looks))
+    monkeypatch.setattr(session, "bytes_moved", lambda _: moved * next(looks))
     workers = workers_running(SLEEPER, monkeypatch)
     watched: list[float] = []
     watch = workers._watch
@@ -184,11 +185,11 @@ say(event="done", cell="good", ret=1.0)
 """
     (tmp_path / "cells").mkdir()
     workers = workers_running(script, monkeypatch)
-    monkeypatch.setattr(launch, "RESTARTS", 3)
+    monkeypatch.setattr(session, "RESTARTS", 3)
     seen = events_of(workers, tmp_path)
     kinds = [kind for kind, _ in seen if kind != "output"]
     once = ["start", "died"]
-    assert kinds == [*once * launch.DEATHS_OF_A_RUN, "failed", "start", "done"]
+    assert kinds == [*once * session.DEATHS_OF_A_RUN, "failed", "start", "done"]
     died = next(event for kind, event in seen if kind == "died")
     assert (died["code"], died["text"], died["restarted"]) == (-11, "joint 3 broke", True)
     error = files.read_json(tmp_path / "cells" / "bad.failed")["error"]

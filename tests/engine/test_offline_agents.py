@@ -10,10 +10,10 @@ from driving import drive
 from offline_tools import tiny
 from tiny import same_bits
 
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.data import load
-from rlsuite.engine.program import Program
-from rlsuite.engine.spec import Request, expand
+from rlsuite.contracts.refs import load
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.spec import Request, expand
+from rlsuite.engine.run.program import Program
 
 SMALL: dict[str, Any] = {"hidden": [8], "batch_size": 8, "updates": 3}
 CRITICS: dict[str, Any] = {"critic_hidden": [8]}

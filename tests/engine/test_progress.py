@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from tiny import tiny_cells
 
-from rlsuite.engine.progress import Progress, Tally, duration
+from rlsuite.engine.launch.progress import Progress, Tally, duration
 
 
 def tally() -> Tally:

@@ -11,10 +11,11 @@ import pytest
 from driving import drive
 from tiny import same_bits, tiny_td3_cells
 
-from rlsuite import keys
-from rlsuite.engine import files, memory, tree
-from rlsuite.engine.program import Program, context
-from rlsuite.errors import UsageError
+from rlsuite.contracts import keys
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.run import memory, tree
+from rlsuite.engine.run.program import Program, context
+from rlsuite.io import files
 
 
 @pytest.fixture(scope="module")

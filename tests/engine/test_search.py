@@ -21,12 +21,12 @@ from searches import Evolution, RandomSearch
 from tiny import same_bits
 
 import rlsuite
-from rlsuite.engine import search
-from rlsuite.engine.program import Program
-from rlsuite.engine.search import Finished
-from rlsuite.engine.spec import Request, plan
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.launch import search
+from rlsuite.engine.launch.search import Finished
+from rlsuite.engine.plan.spec import Request, plan
+from rlsuite.engine.run.program import Program
+from rlsuite.engine.store.store import Store
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -146,7 +146,8 @@ def test_another_search_and_a_second_driver_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folder of another search"):
         rlsuite.search(other, tmp_path / "run", 1, progress=False)
     code = (
-        "import sys, time; from pathlib import Path; from rlsuite.engine.claims import Claims\n"
+        "import sys, time; from pathlib import Path; from rlsuite.engine.store.claims import "
+        "Claims\n"
         "Claims(Path(sys.argv[1])).take(sys.argv[2]); print(flush=True); time.sleep(60)"
     )
     name = search._id(one, one.start())

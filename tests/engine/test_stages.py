@@ -19,18 +19,21 @@ from system_tools import assert_same, finish, kill_and_rerun, results
 from tiny import same_bits
 
 import rlsuite
-from rlsuite.analysis import tables
+from rlsuite.analysis.report import tables
 from rlsuite.cli.grid import missing
 from rlsuite.cli.main import main
-from rlsuite.engine import artefacts, execute, files, grid, memory, stages, worker
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.inputs import Inputs, Unfit
-from rlsuite.engine.program import Program, vars_of, with_params
-from rlsuite.engine.progress import Tally
-from rlsuite.engine.runner import Runner, Stopped
-from rlsuite.engine.spec import Request, Source, plan
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.launch import execute
+from rlsuite.engine.launch.progress import Tally
+from rlsuite.engine.plan import artefacts, grid, stages
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.spec import Request, Source, plan
+from rlsuite.engine.run import memory, worker
+from rlsuite.engine.run.inputs import Inputs, Unfit
+from rlsuite.engine.run.program import Program, vars_of, with_params
+from rlsuite.engine.run.runner import Runner, Stopped
+from rlsuite.engine.store.store import Store
+from rlsuite.io import artefact_cache, files
 
 ENV = "CartPole-v1"
 SHORT = Cadence(evaluations=1, episodes=1, logs=2)
@@ -386,13 +389,13 @@ def test_what_one_folder_made_another_finds(cache: Path, tmp_path: Path) -> None
     assert other.is_done(maker.id)
     here, there = (files.read_arrays(Store(tmp_path / n).path(maker.id, "done")) for n in "ab")
     assert same_bits(here[0], there[0])
-    kept = artefacts.entries()
+    kept = artefact_cache.entries()
     assert [(entry.kind, entry.path.stem) for entry in kept] == [("toy-rule", maker.digest)]
-    assert artefacts.clear(kept) > 0
-    assert artefacts.entries() == []
+    assert artefact_cache.clear(kept) > 0
+    assert artefact_cache.entries() == []
     # The folder has its own still, and keeps it for others again.
     execute.share(other, cells)
-    assert len(artefacts.entries("toy-rule")) == 1
+    assert len(artefact_cache.entries("toy-rule")) == 1
 
 
 def test_one_that_was_made_by_other_settings_is_refused(cache: Path, tmp_path: Path) -> None:
@@ -443,6 +446,16 @@ def test_a_file_is_an_input_too(cache: Path, tmp_path: Path) -> None:
     rlsuite.save(saved, student, weights)
     with pytest.raises(UsageError, match="is of toy-student, no toy-rule"):
         stages.from_file(stages.registry.agent("toy-student").inputs[0], saved)
+
+
+def test_what_is_made_for_others_is_not_played(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = plan([request()])
+    made(cells, tmp_path)
+    path = Store(tmp_path).path(split(cells)[0][0].id, "done")
+    assert main(["evaluate", str(path)]) == 2
+    assert "holds a toy-rule, which plays no episodes" in capsys.readouterr().err
 
 
 def test_the_cache_is_listed_and_cleared(
@@ -509,7 +522,7 @@ def test_one_that_was_deleted_is_made_again(
     before = files.read_arrays(store.path(students[1].id, "done"))[0]
     for cell in (maker, students[1]):
         store.path(cell.id, "done").unlink()
-    artefacts.clear(artefacts.entries())
+    artefact_cache.clear(artefact_cache.entries())
     work(cells, tmp_path / "run")
     assert store.is_done(maker.id)
     assert same_bits(before, files.read_arrays(store.path(students[1].id, "done"))[0])

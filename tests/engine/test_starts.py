@@ -14,15 +14,17 @@ from tiny import TINY, same_bits, tiny_cells
 import rlsuite
 from rlsuite.analysis import loading, tables
 from rlsuite.cli.main import main
-from rlsuite.engine import files, starts, tree
-from rlsuite.engine.cells import Cadence, Cell
-from rlsuite.engine.environment import worker_environment
-from rlsuite.engine.inputs import Inputs, Unfit
-from rlsuite.engine.program import Program
-from rlsuite.engine.runner import Runner, Stopped
-from rlsuite.engine.spec import Request, expand
-from rlsuite.engine.store import Store
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.launch.process_env import worker_environment
+from rlsuite.engine.plan import starts
+from rlsuite.engine.plan.cells import Cadence, Cell
+from rlsuite.engine.plan.spec import Request, expand
+from rlsuite.engine.run import tree
+from rlsuite.engine.run.inputs import Inputs, Unfit
+from rlsuite.engine.run.program import Program
+from rlsuite.engine.run.runner import Runner, Stopped
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 AT, WHOLE = 6, 12
 

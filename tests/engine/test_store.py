@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tiny import tiny_cells
 
-from rlsuite.engine.store import Store, pack_rows, unpack_rows
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.store.store import Store, pack_rows, unpack_rows
 
 
 def test_cells_come_back_and_add_up(tmp_path: Path) -> None:

@@ -21,16 +21,17 @@ from jax.experimental.buffer_callback import buffer_callback
 from rich.console import Console
 from tiny import tiny_cells
 
-from rlsuite.engine import files, inputs, memory, runner
-from rlsuite.engine.cells import Cell
-from rlsuite.engine.data import DataRef
-from rlsuite.engine.execute import execute
-from rlsuite.engine.launch import Workers
-from rlsuite.engine.program import Program
-from rlsuite.engine.progress import Tally
-from rlsuite.engine.store import Store
-from rlsuite.engine.worker import Worker, own_error
-from rlsuite.errors import UsageError
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import DataRef
+from rlsuite.engine.launch.execute import execute
+from rlsuite.engine.launch.progress import Tally
+from rlsuite.engine.launch.session import Workers
+from rlsuite.engine.plan.cells import Cell
+from rlsuite.engine.run import inputs, memory, runner
+from rlsuite.engine.run.program import Program
+from rlsuite.engine.run.worker import Worker, own_error
+from rlsuite.engine.store.store import Store
+from rlsuite.io import files
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlsuite import keys, registry
+from rlsuite.contracts import keys, registry
 from rlsuite.envs.mujoco.mjx_env import MjxState
 
 STATES = 8

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite import registry, vector
+from rlsuite.acting import vector
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs import brax_rows
 from rlsuite.envs.brax_adapter import quiet
 from rlsuite.envs.gym_rows import light
-from rlsuite.errors import UsageError
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("brax") is None, reason="the extra 'brax' is not installed"

@@ -12,10 +12,11 @@ import pytest
 from offline_tools import installed, tiny
 
 import rlsuite
-from rlsuite import library, registry
+from rlsuite import library
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import checks, collect, inspect, minari, replay, source, view
 from rlsuite.envs.datasets.collect import Collection
-from rlsuite.errors import UsageError
 
 CARTPOLE = Collection("CartPole-v1", steps=400, num_envs=4)
 

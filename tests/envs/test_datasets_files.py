@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from offline_tools import pendulum_like, tiny
 
-from rlsuite import registry
-from rlsuite.engine.checks import check_fit
-from rlsuite.engine.spec import Request, plan
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.plan.checks import check_fit
+from rlsuite.engine.plan.spec import Request, plan
 from rlsuite.envs.datasets import (
     checks,
     convert,
@@ -31,7 +32,6 @@ from rlsuite.envs.datasets import (
     view,
 )
 from rlsuite.envs.datasets.recording import Header, Recording
-from rlsuite.errors import UsageError
 
 PENDULUM = registry.env("Pendulum-v1")
 
@@ -184,7 +184,7 @@ def test_equal_recordings_give_equal_files(tmp_path: Path) -> None:
 
 def test_a_ring_is_taken_apart_by_environment() -> None:
     """Rows of three environments come side by side and are told one after the other."""
-    from rlsuite.replay import Replay
+    from rlsuite.data.replay import Replay
 
     steps = np.arange(12, dtype=np.float32)
     obs = np.stack([steps // 3 + 100 * (steps % 3)] * 3, 1)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import d4rl, formats, minari_write, npz
-from rlsuite.errors import UsageError
 
 FILES = 250
 

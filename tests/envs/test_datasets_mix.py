@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from offline_tools import DERIVED, pendulum_like, tiny
 
-from rlsuite import registry
 from rlsuite.cli import main as cli
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import d4rl, formats, mix, npz, source, view
 from rlsuite.envs.datasets.mix import Part
 from rlsuite.envs.datasets.recording import episodes
-from rlsuite.errors import UsageError
 
 
 def rows_of(path: Path) -> Any:

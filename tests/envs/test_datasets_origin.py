@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from offline_tools import pendulum_like
 
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import collect, convert, d4rl, minari_write, mix, source
 from rlsuite.envs.datasets.collect import Collection
 from rlsuite.envs.datasets.mix import Part
 from rlsuite.envs.datasets.recording import Recording
-from rlsuite.errors import UsageError
 
 
 def hopper(**said: Any) -> Recording:

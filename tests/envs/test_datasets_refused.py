@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from offline_tools import pendulum_like, tiny
 
-from rlsuite import registry
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import d4rl, formats, inspect, minari_write, npz, source
 from rlsuite.envs.datasets.recording import Recording
-from rlsuite.errors import UsageError
 
 
 def hdf5(change: Callable[[Any], Any], name: str = "bad.hdf5") -> Callable[[Path], Path]:

@@ -12,12 +12,12 @@ import pytest
 from gymnasium import spaces
 from offline_tools import DERIVED, PENDULUM, SHARED, pendulum_like
 
-from rlsuite import registry
-from rlsuite.engine.data import normalized_score
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.refs import normalized_score
 from rlsuite.envs.datasets import checks, d4rl, inspect, npz, source, view
 from rlsuite.envs.datasets.recording import Recording, episodes
 from rlsuite.envs.datasets.scores import REFERENCES, reference
-from rlsuite.errors import UsageError
 
 absent = pytest.mark.skipif(
     not DERIVED.is_dir(),

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlsuite import registry, vector
+from rlsuite.acting import vector
+from rlsuite.acting.evaluate import evaluate
+from rlsuite.acting.vector import VectorEnv, VectorStep
 from rlsuite.agents.online.ppo import agent as ppo
 from rlsuite.agents.online.ppo.config import Config
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.keys import root
+from rlsuite.contracts.types import Context, Environment, Hyper
 from rlsuite.envs import gym_adapter, gym_rows, host
 from rlsuite.envs.gym_rows import decode, seen
-from rlsuite.errors import UsageError
-from rlsuite.evaluate import evaluate
-from rlsuite.keys import root
-from rlsuite.types import Context, Environment, Hyper
-from rlsuite.vector import VectorEnv, VectorStep
 
 CARTPOLE = "gym:CartPole-v1"
 

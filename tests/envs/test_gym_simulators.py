@@ -14,17 +14,17 @@ import pytest
 from gymnasium import spaces
 
 import rlsuite
-from rlsuite import registry
 from rlsuite.agents.cores.config import row_bytes
 from rlsuite.cli.evaluate import check_policy
 from rlsuite.cli.main import main
-from rlsuite.engine.spec import Request, plan
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.engine.plan.spec import Request, plan
 from rlsuite.envs import gym_rows
 from rlsuite.envs.datasets import checks, collect
 from rlsuite.envs.datasets.collect import Collection
 from rlsuite.envs.drawing import picture
 from rlsuite.envs.gym_adapter import GymEnv, HostVector
-from rlsuite.errors import UsageError
 
 
 class Clock(gymnasium.Env):

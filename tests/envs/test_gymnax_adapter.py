@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlsuite import registry
+from rlsuite.contracts import registry
 from rlsuite.envs.gymnax_adapter import convert_space, strong
 
 

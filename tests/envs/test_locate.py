@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.datasets import locate
-from rlsuite.errors import UsageError
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ pytest.importorskip("mujoco.mjx", reason="the brax extra, which brings MJX, is n
 
 from mjx_errors import measure
 
-from rlsuite import registry
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.gym_rows import light
-from rlsuite.errors import UsageError
 
 TASKS = [row.id.removeprefix("mjx:") for row in registry.envs().values() if row.family == "mjx"]
 CHEAP = "InvertedPendulum-v5"

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlsuite import registry
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
 from rlsuite.envs.drawing import drawer
 from rlsuite.envs.mujoco import draw
 from rlsuite.envs.probes import make as make_probe
-from rlsuite.errors import UsageError
 
 IDS = ("mujoco:Hopper-v5", "mujoco:Reacher-v4")
 

@@ -15,13 +15,14 @@ import pytest
 from jaxtyping import Array
 from mujoco_reference import reference
 
-from rlsuite import registry, vector
+from rlsuite.acting import vector
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import TimeStep
 from rlsuite.envs import host
 from rlsuite.envs.mujoco.env import MujocoEnv, MujocoState
 from rlsuite.envs.mujoco.library import mj
 from rlsuite.envs.mujoco.specs import SPECS
-from rlsuite.errors import UsageError
-from rlsuite.types import TimeStep
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date")
 
@@ -241,7 +242,8 @@ def test_bad_options_are_answered_in_one_line(env_id: str, options: Any, message
 
 def test_rows_and_their_checks_load_neither_jax_nor_mujoco() -> None:
     code = (
-        "import sys; from rlsuite import registry; assert registry.env('mujoco:Ant-v5').options; "
+        "import sys; from rlsuite.contracts import registry; assert "
+        "registry.env('mujoco:Ant-v5').options; "
         "assert not {'jax', 'mujoco', 'gymnasium', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

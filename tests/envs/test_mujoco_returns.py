@@ -12,7 +12,8 @@ from jaxtyping import Array
 from mujoco_reference import reference
 from scipy import stats
 
-from rlsuite import registry, vector
+from rlsuite.acting import vector
+from rlsuite.contracts import registry
 from rlsuite.envs.mujoco.specs import SPECS, Spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*is out of date")]

@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from rlsuite import keys, registry
-from rlsuite.engine import files, tree
-from rlsuite.engine.program import context
+from rlsuite.contracts import keys, registry
+from rlsuite.engine.run import tree
+from rlsuite.engine.run.program import context
+from rlsuite.io import files
 
 
 def build() -> tuple[Any, Any]:

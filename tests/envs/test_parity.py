@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlsuite import registry
+from rlsuite.contracts import registry
 from rlsuite.envs.drawing import CLASSIC_CONTROL
 
 LOW_HIGH = {

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rlsuite import registry
+from rlsuite.contracts import registry
+from rlsuite.contracts.registry import EnvRow
 from rlsuite.envs.probe import Probe
 from rlsuite.envs.registry import ROWS
-from rlsuite.registry import EnvRow
 
 GAMMA = 0.9
 IDS = [row.id for row in ROWS if isinstance(row, EnvRow) and row.family == "probe"]

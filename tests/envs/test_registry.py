@@ -16,14 +16,15 @@ import pytest
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from rlsuite import registry, vector
+from rlsuite.acting import vector
+from rlsuite.acting.vector import VectorState, VectorStep
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.registry import EnvRow
+from rlsuite.contracts.types import Environment, EnvParams
 from rlsuite.envs.drawing import drawer
 from rlsuite.envs.gym_rows import light
 from rlsuite.envs.registry import ROWS
-from rlsuite.errors import UsageError
-from rlsuite.registry import EnvRow
-from rlsuite.types import Environment, EnvParams
-from rlsuite.vector import VectorState, VectorStep
 
 # brax and MJX are an extra with minutes to compile: see test_brax and test_mjx.
 ENVS = [row for row in ROWS if isinstance(row, EnvRow) and row.family not in ("brax", "mjx")]
@@ -176,7 +177,7 @@ def test_a_wrong_id_or_option_is_answered_with_the_nearest() -> None:
 
 def test_rows_load_neither_jax_nor_a_simulator_and_gymnax_no_plots() -> None:
     code = (
-        "import sys; from rlsuite import registry; registry.env('CartPole-v1'); "
+        "import sys; from rlsuite.contracts import registry; registry.env('CartPole-v1'); "
         "assert not {'jax', 'gymnax', 'gymnasium'} & set(sys.modules), 'row'; "
         "registry.env('gym:CartPole-v1'); assert 'jax' not in sys.modules, 'gym row'; "
         "registry.make_env('Breakout-MinAtar'); "

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from rlsuite import registry
-from rlsuite.engine.program import with_params
+from rlsuite.contracts import registry
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.types import Agent, Context
+from rlsuite.engine.run.program import with_params
 from rlsuite.envs import drawing
 from rlsuite.envs.render import Drawn, record
-from rlsuite.errors import UsageError
-from rlsuite.types import Agent, Context
 
 
 def constant_agent(env_id: str, **options: Any) -> Agent:

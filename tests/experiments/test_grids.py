@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rlsuite import registry
-from rlsuite.analysis import targets
+from rlsuite.analysis.load import targets
 from rlsuite.cli.grid import run_name
-from rlsuite.engine import grid
+from rlsuite.contracts import registry
+from rlsuite.engine.plan import grid
 
 ROOT = Path(__file__).parents[2] / "experiments"
 GRIDS = sorted(ROOT.glob("*/*.toml"))

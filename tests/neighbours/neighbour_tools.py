@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from offline_tools import DERIVED
 
-from rlsuite.neighbours import cache, exact, host, keys, table
-from rlsuite.neighbours.keys import Found, Index
+from rlsuite.data.neighbours import cache, exact, host, keys, table
+from rlsuite.data.neighbours.keys import Found, Index
 
 BETAS = (0.0, 2.0, 7.5, 100.0)
 

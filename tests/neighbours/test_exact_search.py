@@ -22,7 +22,7 @@ from neighbour_tools import (
 )
 from offline_tools import DERIVED
 
-from rlsuite.neighbours import exact, keys
+from rlsuite.data.neighbours import exact, keys
 
 SETS = ("hopper_medium", "halfcheetah_medium")
 

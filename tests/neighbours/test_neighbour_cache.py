@@ -9,13 +9,13 @@ import threading
 import numpy as np
 import pytest
 
-from rlsuite.errors import UsageError
-from rlsuite.neighbours import build, cache, keys
+from rlsuite.contracts.errors import UsageError
+from rlsuite.data.neighbours import build, cache, keys
 
 CHILD = """
 import sys, numpy as np
 from pathlib import Path
-from rlsuite.neighbours import build, cache
+from rlsuite.data.neighbours import build, cache
 true, count = build.build, []
 def slow(*args):
     import time

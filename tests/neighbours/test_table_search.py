@@ -19,7 +19,7 @@ from neighbour_tools import (
     with_table,
 )
 
-from rlsuite.neighbours import build, keys, table
+from rlsuite.data.neighbours import build, keys, table
 
 
 @pytest.mark.parametrize("rows", [1, 2, 300])

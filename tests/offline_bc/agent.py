@@ -11,9 +11,10 @@ import optax
 from flax import struct
 from jaxtyping import Array, PRNGKeyArray
 
-from rlsuite import box, dataset, metrics, transforms
-from rlsuite.keys import Purpose, stream
-from rlsuite.types import Agent, Context, Counters, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.types import Agent, Context, Counters, Environment
+from rlsuite.data import dataset, transforms
 
 
 class State(struct.PyTreeNode):

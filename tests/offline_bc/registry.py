@@ -1,6 +1,6 @@
 """The row of the tests' offline agent."""
 
-from rlsuite.registry import AgentRow
+from rlsuite.contracts.registry import AgentRow
 
 ROWS = [
     AgentRow(

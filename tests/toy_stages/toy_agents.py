@@ -11,9 +11,9 @@ from flax import struct
 from jaxtyping import Array, Bool, PRNGKeyArray
 from toy_stages.toy_settings import PopulationConfig, RuleConfig, StudentConfig
 
-from rlsuite import metrics
-from rlsuite.keys import Purpose, stream
-from rlsuite.types import Agent, Context, Counters, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.types import Agent, Context, Counters, Environment
 
 
 class Rule(struct.PyTreeNode):

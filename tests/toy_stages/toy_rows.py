@@ -1,6 +1,6 @@
 """The rows of the tests' agents that make something for one another."""
 
-from rlsuite.registry import AgentRow, Input
+from rlsuite.contracts.registry import AgentRow, Input
 
 ROWS = [
     AgentRow(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlsuite import config
-from rlsuite.config import Traced, knob
+from rlsuite.contracts import config
+from rlsuite.contracts.config import Traced, knob
 
 
 @dataclass(frozen=True)

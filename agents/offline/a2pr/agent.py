@@ -17,13 +17,15 @@ import optax
 from flax import struct
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.offline.a2pr.config import Config
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.nn import mlp
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 # The authors' bounds of ln sigma; within them exp does not overflow.
 LOG_STD = (-4.0, 15.0)
@@ -145,7 +147,13 @@ def optimizers(ctx: Context) -> tuple[optax.GradientTransformation, optax.Gradie
 
 
 def init(parts: Parts, key: PRNGKeyArray, ctx: Context) -> Guide:
-    """New networks."""
+    """New networks.
+
+    Args:
+      parts: the static pieces.
+      key: for V and the VAE.
+      ctx: Adam's numbers are read.
+    """
     value_key, vae_key = jax.random.split(key)
     value, vae = parts.value.init(value_key), parts.vae.init(vae_key)
     value_tx, vae_tx = optimizers(ctx)
@@ -156,7 +164,15 @@ def init(parts: Parts, key: PRNGKeyArray, ctx: Context) -> Guide:
 def update(
     parts: Parts, state: Guide, x: Scene, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Guide, Metrics]:
-    """A step of V, then one of the VAE, in the order of the authors' A2PR.py."""
+    """A step of V, then one of the VAE, in the order of the authors' A2PR.py.
+
+    Args:
+      parts: the static pieces.
+      state: before both steps.
+      x: the minibatch, and the critics after their step.
+      key: of the VAE's latents.
+      ctx: the traced hyperparameters.
+    """
     state, of_value = value_step(parts, state, x, ctx)
     state, of_vae = vae_step(parts, state, x, key, ctx)
     return state, {**of_value, **of_vae}
@@ -171,7 +187,14 @@ def value_target(x: Scene) -> Float[Array, " b"]:
 
 
 def value_step(parts: Parts, state: Guide, x: Scene, ctx: Context) -> tuple[Guide, Metrics]:
-    """Down mean (V(s) - y)^2: a cautious one-step value of the data's action."""
+    """Down mean (V(s) - y)^2: a cautious one-step value of the data's action.
+
+    Args:
+      parts: with V's network.
+      state: V moves; V(s) before the step is kept.
+      x: the minibatch, the critics and their targets; constant.
+      ctx: value_learning_rate and adam_epsilon are read.
+    """
     y = value_target(x)
 
     def objective(value: PyTree) -> tuple[Float[Array, ""], Array]:
@@ -193,6 +216,13 @@ def vae_step(
 
     Squares and divergences are averaged over rows and entries; m is a constant, `state.v` that of
     before V's step.
+
+    Args:
+      parts: with the VAE and `select`.
+      state: the VAE moves.
+      x: the minibatch and Q1; constant.
+      key: of the latents.
+      ctx: vae_weight, kl_weight, advantage_threshold and Adam's numbers are read.
     """
     obs, action = x.batch.obs, x.batch.action
     good = x.q1(obs, action) > state.v + ctx.hp.advantage_threshold
@@ -234,7 +264,14 @@ class Aim(NamedTuple):
 
 def aim(parts: Parts, v: Float[Array, " b"], made: Float[Array, "b d"], x: Scene) -> Aim:
     """The VAE's action where Q1 says it is no worse than the data's; a regression where Q1
-    says either is better than V(s). Only the target itself carries a gradient."""
+    says either is better than V(s). Only the target itself carries a gradient.
+
+    Args:
+      parts: choice and gate are read.
+      v: V(s).
+      made: the VAE's action; may carry a gradient.
+      x: with s, the data's action and Q1.
+    """
     obs, data = x.batch.obs, x.batch.action
     q_made, q_data = x.q1(obs, jax.lax.stop_gradient(made)), x.q1(obs, data)
     chosen = q_made >= q_data
@@ -259,6 +296,14 @@ def actor_loss(
 
     The VAE encodes and decodes p itself, with noise; without `detach_target` the gradient passes
     through it too. Squares are averaged over rows and entries, lambda and m' are constants.
+
+    Args:
+      parts: with the VAE, `choice`, `gate` and `detach_target`.
+      state: the VAE's weights and V(s) are read, as constants.
+      action: p; carries the gradient.
+      x: with s, the data's action and Q1, whose parameters are constant.
+      key: of the latents.
+      ctx: alpha and mask are read.
     """
     made = parts.vae.apply(state.vae, x.batch.obs, action, key).action
     if parts.detach_target:

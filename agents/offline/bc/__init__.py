@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from rlsuite import lazy
+from rlsuite.io import lazy
 
 if TYPE_CHECKING:
     from rlsuite.agents.offline.bc.agent import make as make

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from rlsuite import box
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
 from rlsuite.agents.cores.off_policy import Minibatch, actor_shape
 from rlsuite.agents.offline.bc.config import Config
-from rlsuite.dataset import Dataset
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.data.dataset import Dataset
+from rlsuite.nn.mlp import Net
 
 
 def make(env: Environment, config: Config) -> Agent:
@@ -37,7 +37,13 @@ def make(env: Environment, config: Config) -> Agent:
 
 
 def init(net: Net, key: PRNGKeyArray, ctx: Context) -> Cloned:
-    """Nothing learned yet."""
+    """Nothing learned yet.
+
+    Args:
+      net: the policy's.
+      key: of its weights.
+      ctx: adam_epsilon is read.
+    """
     return Cloned(cloning.start(net, key, ctx), jnp.int32(0))
 
 
@@ -51,7 +57,17 @@ def update(
     ctx: Context,
 ) -> tuple[Cloned, Metrics]:
     """Down mean (mu(s) - a)^2 over rows and the action's entries (`share` is one over their
-    number), or down mean -ln pi(a|s)."""
+    number), or down mean -ln pi(a|s).
+
+    Args:
+      static: policy says which of the two.
+      net: the policy's.
+      share: 1/d.
+      learner: before the update.
+      batch: of observations and actions; nothing else is read.
+      key: unused: nothing is drawn.
+      ctx: as in `cloning.step`.
+    """
     weight = share if static.policy == "deterministic" else 1.0
     actor, report = cloning.step(static, net, learner.actor, batch, weight, learner.updates, ctx)
     return Cloned(actor, learner.updates + 1), report

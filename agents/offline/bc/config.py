@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rlsuite.agents.cores.config import CloningConfig, PolicyKind
-from rlsuite.config import knob
+from rlsuite.contracts.config import knob
 
 
 @dataclass(frozen=True)

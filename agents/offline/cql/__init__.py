@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rlsuite import lazy
+from rlsuite.io import lazy
 
 if TYPE_CHECKING:
     from rlsuite.agents.offline.cql.agent import make as make

@@ -18,15 +18,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import dataset_source, off_policy, sac
 from rlsuite.agents.cores.off_policy import Minibatch
 from rlsuite.agents.cores.sac import Core, Heads, Regularizer, Scalar, Soft, draw, entropy_charge
 from rlsuite.agents.offline.cql.config import Config
-from rlsuite.distributions import TanhGaussian
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.nn import mlp
+from rlsuite.nn.distributions import TanhGaussian
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 
 def make(env: Environment, config: Config) -> Agent:
@@ -85,7 +87,12 @@ def started() -> Multiplier:
 
 
 def free(soft: Soft, alpha: Scalar, ctx: Context) -> Float[Array, " b"]:
-    """A target that is not charged for entropy."""
+    """A target that is not charged for entropy.
+
+    Args:
+      soft: for the shape.
+      alpha, ctx: unused.
+    """
     return jnp.zeros_like(soft.q)
 
 
@@ -105,7 +112,15 @@ def soft_maximum(
 
 
 def actions(heads: Heads, actor: PyTree, batch: Minibatch, n: int, key: PRNGKeyArray) -> Drawn:
-    """n uniform actions and n of the policy's in s and in s', m = 3n in all; constant."""
+    """n uniform actions and n of the policy's in s and in s', m = 3n in all; constant.
+
+    Args:
+      heads: with the policy's network.
+      actor: its weights.
+      batch: s, s' and the shape of an action are read.
+      n: of each of the three kinds.
+      key: of the draws.
+    """
     uniform_key, here_key, there_key = jax.random.split(key, 3)
     size = batch.action.shape[-1]
     uniform = jax.random.uniform(uniform_key, (n, *batch.action.shape), minval=-1.0)
@@ -118,7 +133,15 @@ def actions(heads: Heads, actor: PyTree, batch: Minibatch, n: int, key: PRNGKeyA
 
 
 def draws(heads: Heads, actor: PyTree, obs: Array, n: int, key: PRNGKeyArray) -> Drawn:
-    """n actions of the policy for each row, and ln pi of each."""
+    """n actions of the policy for each row, and ln pi of each.
+
+    Args:
+      heads: with the policy's network.
+      actor: its weights; carry the gradient.
+      obs: [b, ...].
+      n: actions of each row.
+      key: of the draws.
+    """
     dist = cast(TanhGaussian, heads.actor.apply(actor, obs))
     dist = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), dist)
     raw = dist.sample(key)
@@ -140,6 +163,15 @@ def penalty(
 
     The policy's actions in s' are valued in s. With `lagrange` each critic's mean gap less
     `target_gap`, times the multiplier, eq. 30; the multiplier is constant here.
+
+    Args:
+      static: cql_actions is read.
+      heads: with both networks.
+      state: the multiplier; () without `lagrange`.
+      critics, actor: their weights.
+      q: Q_i(s, a_data) of the same critics.
+      batch, key: as in `actions`.
+      ctx: cql_alpha, cql_temperature, gap_floor and target_gap are read.
 
     Returns:
       (the penalty, the gap as the mean over critics), both differentiable in `critics`.
@@ -185,7 +217,15 @@ def learn(
 def best_of(
     n: int, heads: Heads, actor: PyTree, critics: PyTree, obs: Array, key: PRNGKeyArray
 ) -> Soft:
-    """The policy's draw of n whose min_i Q_i is largest, and its ln pi."""
+    """The policy's draw of n whose min_i Q_i is largest, and its ln pi.
+
+    Args:
+      n: draws of each row.
+      heads: with both networks.
+      actor, critics: their weights.
+      obs: [b, ...].
+      key: of the draws.
+    """
     dist = cast(TanhGaussian, heads.actor.apply(actor, obs))
     many = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), dist)
     raw = many.sample(key)

@@ -11,14 +11,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim, transforms
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
 from rlsuite.agents.cores.off_policy import Minibatch, bootstrapped, critic_loss
 from rlsuite.agents.offline.iql.config import Config
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.data import transforms
+from rlsuite.nn import mlp
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 Scalar = float | Float[Array, ""]
 
@@ -79,12 +82,23 @@ def advantage_weight(
     """min(exp(beta A), bound), eq. 7 with the authors' bound.
 
     The exponent is bounded, not the power: where exp overflows its derivative in beta is no number.
+
+    Args:
+      advantage: A = Q(s, a) - V(s).
+      beta: inverse temperature.
+      bound: of the weight.
     """
     return jnp.exp(jnp.minimum(beta * advantage, jnp.log(bound)))
 
 
 def init(core: Core, key: PRNGKeyArray, ctx: Context) -> Learner:
-    """The target starts as a copy."""
+    """The target starts as a copy.
+
+    Args:
+      core: the static pieces.
+      key: for policy, critics and V.
+      ctx: adam_epsilon is read.
+    """
     actor_key, critic_key, value_key = jax.random.split(key, 3)
     critics, value = core.critics.init(critic_key), core.value.init(value_key)
     return Learner(
@@ -109,6 +123,13 @@ def update(
     """V, policy, Q, target; the target critics that V and policy see have not yet moved.
 
     With `value_first` policy and Q see V after its step, with `simultaneous` before it.
+
+    Args:
+      core: its `order` says which V policy and Q see.
+      learner: before the update.
+      batch: the data's transitions.
+      key: unused: nothing is drawn.
+      ctx: the traced hyperparameters and the horizon.
     """
     if core.static.clip_actions:
         batch = batch._replace(action=transforms.clip_actions(batch.action))
@@ -137,7 +158,15 @@ def update(
 def value_step(
     core: Core, learner: Learner, batch: Minibatch, q: Float[Array, " b"], ctx: Context
 ) -> tuple[Learner, Metrics]:
-    """V(s) toward the expectile of min Q'(s, a) (eq. 5); `q` is constant."""
+    """V(s) toward the expectile of min Q'(s, a) (eq. 5); `q` is constant.
+
+    Args:
+      core: with V's network.
+      learner: its V moves.
+      batch: of its observations.
+      q: min Q'(s, a) of the target critics.
+      ctx: expectile, value_learning_rate and adam_epsilon are read.
+    """
 
     def objective(value: PyTree) -> tuple[Float[Array, ""], Array]:
         v = core.value.apply(value, batch.obs)
@@ -154,7 +183,15 @@ def value_step(
 def critic_step(
     core: Core, learner: Learner, batch: Minibatch, y: Float[Array, " b"], ctx: Context
 ) -> tuple[Learner, Metrics]:
-    """Q_i(s, a) toward y = r + discount V(s') (eq. 6), squares summed over critics; y constant."""
+    """Q_i(s, a) toward y = r + discount V(s') (eq. 6), squares summed over critics; y constant.
+
+    Args:
+      core: with the critics' network.
+      learner: its critics move; their target does not.
+      batch: Q is of its actions.
+      y: what Q regresses on; stop-gradiented.
+      ctx: critic_learning_rate and adam_epsilon are read.
+    """
 
     def objective(critics: PyTree) -> tuple[Float[Array, ""], Array]:
         q = core.critics.apply(critics, batch.obs, batch.action)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlsuite.agents.cores.config import CloningConfig, Decay, Init, OfflineConfig, Rewards
-from rlsuite.config import Traced, knob
+from rlsuite.contracts.config import Traced, knob
 
 
 @dataclass(frozen=True)

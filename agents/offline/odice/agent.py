@@ -12,14 +12,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import box, metrics, mlp, optim
 from rlsuite.agents.cores import cloning, dataset_source, off_policy
 from rlsuite.agents.cores.cloning import Cloned
 from rlsuite.agents.cores.off_policy import Minibatch, bootstrapped
 from rlsuite.agents.offline.odice.config import Config
-from rlsuite.metrics import Metrics
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import box, metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.nn import mlp
+from rlsuite.nn.mlp import Net
+from rlsuite.ops import optim
 
 Function = Callable[[Float[Array, "*b"]], Float[Array, "*b"]]
 Scalar = float | Float[Array, ""]
@@ -103,7 +105,13 @@ def make(env: Environment, config: Config) -> Agent:
 
 
 def init(core: Core, key: PRNGKeyArray, ctx: Context) -> Learner:
-    """The target starts as a copy."""
+    """The target starts as a copy.
+
+    Args:
+      core: the static pieces.
+      key: for policy and V.
+      ctx: adam_epsilon is read.
+    """
     actor_key, value_key = jax.random.split(key)
     value = core.value.init(value_key)
     return Learner(
@@ -118,7 +126,15 @@ def init(core: Core, key: PRNGKeyArray, ctx: Context) -> Learner:
 def update(
     core: Core, learner: Learner, batch: Minibatch, key: PRNGKeyArray, ctx: Context
 ) -> tuple[Learner, Metrics]:
-    """A step of V and its target, then of the policy with the residuals of before that step."""
+    """A step of V and its target, then of the policy with the residuals of before that step.
+
+    Args:
+      core: the static pieces.
+      learner: before the update.
+      batch: the data's transitions.
+      key: unused: nothing is drawn.
+      ctx: the traced hyperparameters and the horizon.
+    """
     found = gradient(core, learner, batch, ctx)
     value, opt = cloning.move(
         found.total, learner.value, learner.value_opt, ctx.hp.value_learning_rate, 0.0, ctx
@@ -138,7 +154,14 @@ def update(
 
 
 def gradient(core: Core, learner: Learner, batch: Minibatch, ctx: Context) -> Gradient:
-    """Of the kind the configuration names."""
+    """Of the kind the configuration names.
+
+    Args:
+      core: with V's network, `gradient` and `divergence`.
+      learner: V and its slow copy are read.
+      batch: the data's transitions.
+      ctx: odice_lambda and eta are read.
+    """
     f, value = DIVERGENCES[core.static.divergence], core.value.apply
     here, there, lam = learner.value, learner.value_target, ctx.hp.odice_lambda
     if core.static.gradient == "semi":
@@ -149,7 +172,13 @@ def gradient(core: Core, learner: Learner, batch: Minibatch, ctx: Context) -> Gr
 
 
 def cloning_weight(static: Config, y: Float[Array, "n b"], ctx: Context) -> Float[Array, "n b"]:
-    """min(max(0, y), bound) as in the authors' code, or theory's min(f*'(y), bound)."""
+    """min(max(0, y), bound) as in the authors' code, or theory's min(f*'(y), bound).
+
+    Args:
+      static: weight and divergence are read.
+      y: the residual of each head.
+      ctx: max_weight is the bound.
+    """
     f = DIVERGENCES[static.divergence]
     weigh = f.repo_weight if static.weight == "repo" else f.slope
     return jnp.minimum(weigh(y), ctx.hp.max_weight)
@@ -158,7 +187,14 @@ def cloning_weight(static: Config, y: Float[Array, "n b"], ctx: Context) -> Floa
 def report(static: Config, found: Gradient, weight: Float[Array, "n b"], ctx: Context) -> Metrics:
     """`loss/value` is (1 - lambda) V(s) + lambda f*(y) with V's target in y, whatever the gradient.
     `value/stationarity` is mean f*'(y) less (1 - lambda)/lambda: 0 where a semi-gradient
-    rests. `policy/nonzero_weight` is the share of the data that is cloned at all."""
+    rests. `policy/nonzero_weight` is the share of the data that is cloned at all.
+
+    Args:
+      static: divergence and gradient are read.
+      found: what the batch says of V before its step.
+      weight: of `cloning_weight`.
+      ctx: odice_lambda is read.
+    """
     f, lam = DIVERGENCES[static.divergence], ctx.hp.odice_lambda
     slope = f.slope(found.residual)
     out: Metrics = {
@@ -197,7 +233,16 @@ def semi(
     f: Divergence, value: Value, params: PyTree, target: PyTree, batch: Minibatch, lam: Scalar
 ) -> Gradient:
     """Of (1 - lambda) V(s) + lambda f*(y), y = r + discount min V'(s') - V(s); y through V(s)
-    alone."""
+    alone.
+
+    Args:
+      f: the divergence.
+      value: (weights, obs) -> V of each head.
+      params: V's weights, in which the gradient is.
+      target: the slow copy's; constant.
+      batch: r, discount, s and s'.
+      lam: lambda, in (0, 1).
+    """
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
     y = bootstrapped(batch, value(target, batch.next_obs).min(0)) - v
     (total,) = back(((1 - lam) - lam * f.slope(y)) / v.size)
@@ -205,7 +250,11 @@ def semi(
 
 
 def true(f: Divergence, value: Value, params: PyTree, batch: Minibatch, lam: Scalar) -> Gradient:
-    """The same of y = r + discount V_i(s') - V_i(s), through both; no target, heads apart."""
+    """The same of y = r + discount V_i(s') - V_i(s), through both; no target, heads apart.
+
+    Args:
+      f, value, params, batch, lam: as in `semi`.
+    """
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
     chex.assert_shape([batch.reward, batch.discount], v.shape[1:])
     v_next, back_next = jax.vjp(lambda p: value(p, batch.next_obs), params)
@@ -232,6 +281,10 @@ def orthogonal(
     g_B = grad lambda eta mean f*(r + discount V(s') - min V'(s)), means over heads and rows, V' the
     slow copy, constant. The products are over all parameters of all heads as one vector. Each of
     V(s) and V(s') is computed once.
+
+    Args:
+      f, value, params, target, batch, lam: as in `semi`.
+      eta: weight of the backward gradient.
     """
     v, back = jax.vjp(lambda p: value(p, batch.obs), params)
     chex.assert_shape([batch.reward, batch.discount], v.shape[1:])

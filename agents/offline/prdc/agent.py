@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.cores.off_policy import Recorded
 from rlsuite.agents.offline.prdc.config import Config
-from rlsuite.dataset import Dataset
-from rlsuite.neighbours import cache, exact, keys, table
-from rlsuite.neighbours.keys import Found, Index
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.data.dataset import Dataset
+from rlsuite.data.neighbours import cache, exact, keys, table
+from rlsuite.data.neighbours.keys import Found, Index
 
 
 def make(env: Environment, config: Config) -> Agent:
@@ -39,6 +39,11 @@ def prepare(static: Config, epsilon: float, data: Dataset) -> Dataset:
     """The data with its index in `extra`, and a table where the search is for one; on the host.
 
     `epsilon` is only where the index starts from: `beta_of` says how a run's own differs.
+
+    Args:
+      static: standardize, search and neighbours are read.
+      epsilon: added to the deviation of observations.
+      data: as recorded.
     """
     mean, deviation = data.stats.obs_mean, jnp.ones_like(data.stats.obs_std)
     if static.standardize:
@@ -63,6 +68,13 @@ def actor_loss(
 
     With `distance` "paper" the second term is mean d, d^2 = |beta (s - s_j)|^2 + |mu(s) - a_j|^2:
     Ran et al., 2023, eq. 5.
+
+    Args:
+      static: distance is read, and what `nearest` needs.
+      state, key: unused.
+      action: mu(s); carries the gradient.
+      x: with s, its place in the data and Q1, whose parameters are constant.
+      ctx: alpha is read, and what `nearest` needs.
     """
     loss = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha)
     place = cast(Recorded, x.batch.recorded).place
@@ -84,7 +96,14 @@ def actor_loss(
 
 
 def nearest(static: Config, action: Float[Array, "b d"], place: Array, ctx: Context) -> Found:
-    """The row nearest to each drawn row's state with this action. Everything is stop-gradiented."""
+    """The row nearest to each drawn row's state with this action. Everything is stop-gradiented.
+
+    Args:
+      static: standardize and resolve are read.
+      action: of the queries.
+      place: [b], of the drawn rows.
+      ctx: beta and standardize_epsilon are read, and the data with its index.
+    """
     index = ctx.data.extra
     # Nothing prepares the data of whoever calls `learn` by hand.
     assert isinstance(index, Index), "data that went through agent.prepare"
@@ -96,7 +115,13 @@ def nearest(static: Config, action: Float[Array, "b d"], place: Array, ctx: Cont
 
 def beta_of(static: Config, index: Index, ctx: Context) -> Float[Array, " s"]:
     """beta of each entry of a state, as the index has it divided: the index is shared by runs whose
-    `standardize_epsilon` may differ."""
+    `standardize_epsilon` may differ.
+
+    Args:
+      static: standardize is read.
+      index: with its own divisor.
+      ctx: beta, standardize_epsilon and the data's statistics are read.
+    """
     if not static.standardize:
         return jnp.broadcast_to(ctx.hp.beta, index.divisor.shape)
     divisor = (ctx.data.stats.obs_std + ctx.hp.standardize_epsilon).reshape(-1)

@@ -10,12 +10,12 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, Shapes, normalized
 from rlsuite.agents.cores.off_policy import Minibatch, Recorded
 from rlsuite.agents.offline.rebrac.config import Config
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.types import Agent, Context, Environment
 
 # How EDAC's networks start, and ReBRAC's after them.
 HIDDEN_BIAS, ACTOR_BOUND, CRITIC_BOUND = 0.1, 1e-3, 3e-3
@@ -61,6 +61,13 @@ def actor_loss(
 
     Squares are summed over the action's entries; lambda is stop-gradiented, and 1 without
     `normalize_q`.
+
+    Args:
+      normalize_q: whether lambda scales Q.
+      state, key: unused.
+      action: mu(s); carries the gradient.
+      x: with s, the data's a and Q, whose parameters are constant.
+      ctx: actor_beta is beta_1.
     """
     q = x.q(x.batch.obs, action).min(0)
     distance = squares(action, x.batch.action)
@@ -83,6 +90,12 @@ def critic_term(
     or the recording's end cut an episode the value of s' still counts, and nothing is known of
     what the data would have done there. D4RL's view leaves such rows out, so that the authors'
     code never meets one.
+
+    Args:
+      state, key: unused.
+      next_action: a' of the critics' target.
+      batch: with what the data did in s'.
+      ctx: critic_beta is beta_2.
     """
     recorded = cast(Recorded, batch.recorded)
     charge = squares(next_action, recorded.next_action)

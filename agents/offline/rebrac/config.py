@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlsuite.agents.cores.config import ConstrainedConfig
-from rlsuite.config import Traced, knob
+from rlsuite.contracts.config import Traced, knob
 
 
 @dataclass(frozen=True)

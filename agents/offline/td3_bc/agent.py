@@ -6,11 +6,11 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import metrics
 from rlsuite.agents.cores import dataset_source, dpg, off_policy
 from rlsuite.agents.cores.dpg import Behaviour, Report, Scene, normalized
 from rlsuite.agents.offline.td3_bc.config import Config
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.types import Agent, Context, Environment
 
 
 def make(env: Environment, config: Config) -> Agent:
@@ -29,7 +29,14 @@ def actor_loss(
     state: PyTree, action: Float[Array, "b d"], x: Scene, key: PRNGKeyArray, ctx: Context
 ) -> Report:
     """-lambda mean Q1(s, mu(s)) + cloning mean (mu(s) - a)^2, lambda = alpha / mean|Q1|: Fujimoto
-    and Gu, 2021, eq. 3 and 5."""
+    and Gu, 2021, eq. 3 and 5.
+
+    Args:
+      state, key: unused.
+      action: mu(s); carries the gradient.
+      x: with s, the data's a and Q1, whose parameters are constant.
+      ctx: alpha and cloning are read.
+    """
     loss = normalized(x.q1(x.batch.obs, action), ctx.hp.alpha)
     chex.assert_equal_shape([action, x.batch.action])
     distance = jnp.square(action - x.batch.action).mean()

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from rlsuite import drift, metrics
 from rlsuite.agents.cores import on_policy, separate
 from rlsuite.agents.cores.on_policy import (
     Parts,
@@ -20,8 +19,10 @@ from rlsuite.agents.cores.on_policy import (
     policy_terms,
 )
 from rlsuite.agents.online.mdpo.config import Config
-from rlsuite.metrics import Metrics
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.ops import drift
 
 
 def make(env: Environment, config: Config) -> Agent:
@@ -36,7 +37,13 @@ def make(env: Environment, config: Config) -> Agent:
 
 
 def start(parts: Parts[Config], ctx: Context, params: PyTree) -> PyTree:
-    """The first states of (the policy's Adam, the value function's)."""
+    """The first states of (the policy's Adam, the value function's).
+
+    Args:
+      parts: the static pieces.
+      ctx: both step sizes and Adam's numbers are read.
+      params: the network's, of policy and value function.
+    """
     policy, value = separate.split(params)
     at = jnp.float32(0)
     return (
@@ -48,7 +55,14 @@ def start(parts: Parts[Config], ctx: Context, params: PyTree) -> PyTree:
 def learn(
     parts: Parts[Config], state: State, rollout: Rollout, ctx: Context
 ) -> tuple[State, Metrics]:
-    """Advantages over the whole rollout, m steps of the policy, `value_epochs` passes of V."""
+    """Advantages over the whole rollout, m steps of the policy, `value_epochs` passes of V.
+
+    Args:
+      parts: the static pieces.
+      state: after `collect`.
+      rollout: [t, n, ...], by the policy of `state`.
+      ctx: the traced hyperparameters and the horizon.
+    """
     state, seen = separate.prepare(parts, state, rollout, ctx)
     policy_opt, value_opt = state.opt_state
     policy, policy_opt, terms = mirror_descent(parts, state, ctx, seen, policy_opt)
@@ -102,5 +116,11 @@ def mirror_descent(
 def policy_optimizer(
     parts: Parts[Config], ctx: Context, fraction: Scalar
 ) -> optax.GradientTransformation:
-    """Adam of the policy in this iteration."""
+    """Adam of the policy in this iteration.
+
+    Args:
+      parts: anneal_learning_rate and gradient_clip are read.
+      ctx: learning_rate and Adam's numbers are read.
+      fraction: how much of the run is done.
+    """
     return optimizer(parts, ctx, ctx.hp.learning_rate, fraction)

@@ -14,9 +14,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from rlsuite.agents.cores import off_policy, replay_source, sac
 from rlsuite.agents.cores.sac import Core, Regularizer, Scalar, Soft
 from rlsuite.agents.online.mdpo_off.config import Config
-from rlsuite.distributions import Categorical, TanhGaussian, log_det_tanh, tsallis_log
-from rlsuite.mlp import Net
-from rlsuite.types import Agent, Context, Environment, Mode
+from rlsuite.contracts.types import Agent, Context, Environment, Mode
+from rlsuite.nn.distributions import Categorical, TanhGaussian, log_det_tanh, tsallis_log
+from rlsuite.nn.mlp import Net
 
 # Added to tanh's slope where q' is not 1.
 SLOPE = 1e-6
@@ -103,6 +103,13 @@ def q_log(
 
 
 def refresh(period: int, old: PyTree, actor: PyTree, updates: Int[Array, ""]) -> PyTree:
-    """pi_k <- pi at every `period`-th gradient step."""
+    """pi_k <- pi at every `period`-th gradient step.
+
+    Args:
+      period: in gradient steps.
+      old: pi_k's weights.
+      actor: pi's.
+      updates: gradient steps so far, the newest included.
+    """
     due = updates % period == 0
     return jax.tree.map(lambda k, now: jnp.where(due, now, k), old, actor)

@@ -10,16 +10,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rlsuite import drift as drifts
-from rlsuite import metrics, shuffle
 from rlsuite.agents.cores import on_policy
 from rlsuite.agents.cores.on_policy import Parts, Rollout, Sample, Samples, State, optimizer
 from rlsuite.agents.online.ppo.config import Config
-from rlsuite.drift import Drift, Progress
-from rlsuite.keys import Purpose, stream
-from rlsuite.metrics import Metric, Metrics
-from rlsuite.networks import Output
-from rlsuite.types import Agent, Carry, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.keys import Purpose, stream
+from rlsuite.contracts.metrics import Metric, Metrics
+from rlsuite.contracts.types import Agent, Carry, Context, Environment
+from rlsuite.nn.networks import Output
+from rlsuite.ops import drift as drifts
+from rlsuite.ops import shuffle
+from rlsuite.ops.drift import Drift, Progress
 
 Weights = tuple[PyTree, PyTree]
 
@@ -36,7 +37,13 @@ def make(env: Environment, config: Config, drift: Drift | None = None) -> Agent:
 
 
 def start(parts: Parts[Config], ctx: Context, params: PyTree) -> PyTree:
-    """Adam's first state."""
+    """Adam's first state.
+
+    Args:
+      parts: the static pieces.
+      ctx: learning_rate and Adam's numbers are read.
+      params: the network's.
+    """
     return optimizer(parts, ctx, ctx.hp.learning_rate, jnp.float32(0)).init(params)
 
 
@@ -67,7 +74,14 @@ class Terms(NamedTuple):
 def learn(
     parts: Parts[Config], state: State, rollout: Rollout, ctx: Context
 ) -> tuple[State, Metrics]:
-    """Advantages, then `epochs` passes of minibatch steps; statistics are merged afterwards."""
+    """Advantages, then `epochs` passes of minibatch steps; statistics are merged afterwards.
+
+    Args:
+      parts: the static pieces.
+      state: after `collect`.
+      rollout: [t, n, ...], by the policy of `state`.
+      ctx: the traced hyperparameters and the horizon.
+    """
     state, seen = on_policy.prepare(parts, state, rollout, ctx)
     if parts.static.advantage_normalization == "batch":
         advantage = on_policy.standardize(seen.sample.advantage)
@@ -99,7 +113,19 @@ def gradient_step(
     carry: Weights,
     rows: Array,
 ) -> tuple[Weights, Terms]:
-    """One Adam step on the minibatch `rows`."""
+    """One Adam step on the minibatch `rows`.
+
+    Args:
+      parts: the static pieces.
+      ctx: the traced hyperparameters.
+      tx: Adam with the step size of this iteration.
+      rule: the drift's own state.
+      progress: how far the run is.
+      flat: [t*n, ...], all samples; [t, n, ...] if the network is recurrent.
+      first_carry: a recurrent network's memory before the rollout, stop-gradiented.
+      carry: (weights, Adam's state), which move.
+      rows: of `minibatch_indices`.
+    """
     params, opt_state = carry
     axis = 1 if parts.network.recurrent else 0
     obs, is_first, sample = jax.tree.map(lambda x: jnp.take(x, rows, axis), flat)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlsuite.agents.cores.on_policy_config import OnPolicy, largest_divisor
-from rlsuite.config import Traced, knob
-from rlsuite.errors import UsageError
+from rlsuite.contracts.config import Traced, knob
+from rlsuite.contracts.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from rlsuite.agents.cores import off_policy, replay_source, sac
 from rlsuite.agents.cores.sac import Core, Regularizer, Scalar
 from rlsuite.agents.online.sac.config import Config
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts.types import Agent, Context, Environment
 
 
 def make(env: Environment, config: Config) -> Agent:

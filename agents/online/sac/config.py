@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlsuite.agents.cores.config import SoftConfig, TemperatureConfig
-from rlsuite.config import Traced, knob
-from rlsuite.errors import UsageError
-from rlsuite.registry import EnvRow
+from rlsuite.contracts.config import Traced, knob
+from rlsuite.contracts.errors import UsageError
+from rlsuite.contracts.registry import EnvRow
 
 
 @dataclass(frozen=True)

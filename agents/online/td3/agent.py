@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlsuite.agents.cores import dpg, off_policy, replay_source
 from rlsuite.agents.online.td3.config import Config
-from rlsuite.types import Agent, Environment
+from rlsuite.contracts.types import Agent, Environment
 
 
 def make(env: Environment, config: Config) -> Agent:

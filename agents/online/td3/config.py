@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlsuite.agents.cores.config import OffPolicyConfig, TwinDelayedConfig
-from rlsuite.config import knob
+from rlsuite.contracts.config import knob
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,16 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from rlsuite import drift, metrics
 from rlsuite.agents.cores import on_policy, separate
 from rlsuite.agents.cores.on_policy import Parts, Rollout, Samples, State, policy_terms
 from rlsuite.agents.online.trpo import trust_region
 from rlsuite.agents.online.trpo.config import Config
 from rlsuite.agents.online.trpo.trust_region import Search
-from rlsuite.distributions import Distribution
-from rlsuite.metrics import Metrics
-from rlsuite.types import Agent, Context, Environment
+from rlsuite.contracts import metrics
+from rlsuite.contracts.metrics import Metrics
+from rlsuite.contracts.types import Agent, Context, Environment
+from rlsuite.nn.distributions import Distribution
+from rlsuite.ops import drift
 
 
 def make(env: Environment, config: Config) -> Agent:
@@ -31,14 +32,27 @@ def make(env: Environment, config: Config) -> Agent:
 
 
 def start(parts: Parts[Config], ctx: Context, params: PyTree) -> PyTree:
-    """The first state of the value function's Adam; the policy has no optimiser."""
+    """The first state of the value function's Adam; the policy has no optimiser.
+
+    Args:
+      parts: the static pieces.
+      ctx: value_learning_rate and Adam's numbers are read.
+      params: the network's, of policy and value function.
+    """
     return separate.value_optimizer(parts, ctx, jnp.float32(0)).init(separate.split(params)[1])
 
 
 def learn(
     parts: Parts[Config], state: State, rollout: Rollout, ctx: Context
 ) -> tuple[State, Metrics]:
-    """Advantages over the whole rollout, one step of the policy, `value_epochs` passes of V."""
+    """Advantages over the whole rollout, one step of the policy, `value_epochs` passes of V.
+
+    Args:
+      parts: the static pieces.
+      state: after `collect`.
+      rollout: [t, n, ...], by the policy of `state`.
+      ctx: the traced hyperparameters and the horizon.
+    """
     state, seen = separate.prepare(parts, state, rollout, ctx)
     policy, found, step = improve(parts, state, ctx, seen)
     value, opt_state, value_loss = separate.fit_value(parts, state, ctx, seen, state.opt_state)

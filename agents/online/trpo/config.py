@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlsuite.agents.cores.on_policy_config import SeparateConfig
-from rlsuite.config import Traced, knob
-from rlsuite.errors import UsageError
+from rlsuite.contracts.config import Traced, knob
+from rlsuite.contracts.errors import UsageError
 
 
 @dataclass(frozen=True)

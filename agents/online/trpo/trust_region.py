@@ -61,7 +61,7 @@ def fisher_product(
 
     There the divergence has no slope, so that its Hessian is J^T M J with the Jacobian J of the
     outputs and the Hessian M in the outputs: two passes through the network and none through its
-    second derivatives. J v is the transpose of u -> J^T u: dense layers have no forward mode.
+    second derivatives. J v is taken as the transpose of u -> J^T u.
 
     Args:
       outputs: t -> the parameters of the distributions of every sample.
@@ -88,6 +88,12 @@ def natural_step(
 
     The step s has s^T F s = 2 max_kl whether or not the iterations have converged; 0 for a slope
     of 0.
+
+    Args:
+      product: v -> F v.
+      slope: the surrogate's gradient.
+      max_kl: the bound, which the step meets where the divergence is quadratic.
+      iterations, tolerance: of `conjugate_gradient`.
     """
     x = conjugate_gradient(product, slope, iterations, tolerance)
     length = x @ product(x)

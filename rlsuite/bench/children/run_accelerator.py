@@ -19,16 +19,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rlsuite import registry
 from rlsuite.bench.children import walks
 from rlsuite.bench.children.run_updates import Noise
 from rlsuite.bench.children.serve import emit, versions
-from rlsuite.engine import provenance, tree
-from rlsuite.engine.program import Program, context
-from rlsuite.engine.runner import Runner
-from rlsuite.engine.spec import Request, expand
-from rlsuite.engine.store import Store
-from rlsuite.types import Agent
+from rlsuite.contracts import registry
+from rlsuite.contracts.types import Agent
+from rlsuite.engine.plan.spec import Request, expand
+from rlsuite.engine.run import tree
+from rlsuite.engine.run.program import Program, context
+from rlsuite.engine.run.runner import Runner
+from rlsuite.engine.store import provenance
+from rlsuite.engine.store.store import Store
 
 Row = dict[str, Any]
 DATA_SEED = 0
@@ -200,8 +201,8 @@ def whole(order: dict[str, Any]) -> Iterator[Row]:
 
 
 def _last_return(store: Store, cell_id: str) -> float:
-    from rlsuite.engine import files
-    from rlsuite.engine.store import unpack_rows
+    from rlsuite.engine.store.store import unpack_rows
+    from rlsuite.io import files
 
     rows = unpack_rows(files.read_arrays(store.path(cell_id, "done"))[0])
     return rows["eval/return"][-1][2]

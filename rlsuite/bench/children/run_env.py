@@ -11,9 +11,10 @@ import jax
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from rlsuite import keys, registry, vector
+from rlsuite.acting import vector
 from rlsuite.bench.children.serve import serve
-from rlsuite.engine import provenance
+from rlsuite.contracts import keys, registry
+from rlsuite.engine.store import provenance
 
 
 def random_actions(space: Any, key: PRNGKeyArray, n: int) -> Array:

@@ -15,8 +15,8 @@ import numpy as np
 
 from rlsuite.bench.children.serve import serve
 from rlsuite.bench.children.walk import walk
-from rlsuite.neighbours import build, exact, host, keys, table
-from rlsuite.neighbours.keys import Index
+from rlsuite.data.neighbours import build, exact, host, keys, table
+from rlsuite.data.neighbours.keys import Index
 
 
 def indexed(order: dict[str, Any]) -> tuple[Index, float]:

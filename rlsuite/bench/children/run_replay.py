@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from rlsuite import keys, metrics, registry
 from rlsuite.bench.children.serve import serve_rate
-from rlsuite.engine.program import context
+from rlsuite.contracts import keys, metrics, registry
+from rlsuite.engine.run.program import context
 
 
 def prepare(order: dict[str, Any]) -> tuple[Callable[[], Any], int]:

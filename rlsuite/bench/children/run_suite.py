@@ -9,11 +9,11 @@ from typing import Any
 
 import jax
 
-from rlsuite import keys, metrics, registry
 from rlsuite.bench.children.matmul import flops_meter
 from rlsuite.bench.children.serve import serve
-from rlsuite.engine import provenance
-from rlsuite.engine.program import Program, context
+from rlsuite.contracts import keys, metrics, registry
+from rlsuite.engine.run.program import Program, context
+from rlsuite.engine.store import provenance
 
 
 def prepare(work: dict[str, Any]) -> tuple[Program, Any]:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from unittest import mock
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rlsuite import keys, metrics, registry
 from rlsuite.bench.children import walks
 from rlsuite.bench.children.matmul import flops_meter
 from rlsuite.bench.children.serve import per_second, serve, versions
-from rlsuite.dataset import Dataset
-from rlsuite.engine import data as engine_data
-from rlsuite.engine.program import context
-from rlsuite.types import TimeStep
+from rlsuite.contracts import keys, metrics, registry
+from rlsuite.contracts import refs as engine_data
+from rlsuite.contracts.types import TimeStep
+from rlsuite.data.dataset import Dataset
+from rlsuite.engine.run.program import context
+from rlsuite.nn import mlp
 
 # Of the data, which all seeds share.
 DATA_SEED = 0
@@ -87,10 +93,42 @@ def prepare(order: dict[str, Any]) -> Any:
     return run
 
 
+@contextmanager
+def layers_of(kind: str) -> Iterator[None]:
+    """Networks traced inside have flax's LayerNorm where `kind` says so, see `updates.LAYERS`."""
+    theirs = partial(nn.LayerNorm, epsilon=1e-5)
+    with mock.patch.object(mlp, "LayerNorm", theirs if kind == "flax" else mlp.LayerNorm):
+        yield
+
+
+def prepare_layers(order: dict[str, Any]) -> dict[str, Callable[[], float]]:
+    """kind of layers -> a function that takes at least `steps` gradient steps and returns how many
+    in a second of this process's CPU time, which other processes on the machine disturb less."""
+    config: Any = registry.agent(order["agent"]).load_config().from_mapping(order["settings"])
+    each = getattr(config, "updates", 0) or config.epochs * config.minibatches
+    calls = -(-order["steps"] // each)
+
+    def timed(run: Callable[[], None]) -> float:
+        start = time.process_time()
+        for _ in range(calls):
+            run()
+        return calls * each / (time.process_time() - start)
+
+    found = {}
+    for kind in order["layers"]:
+        with layers_of(kind):
+            run = prepare(order)
+        found[kind] = partial(timed, run)
+    return found
+
+
 def main(argv: list[str]) -> None:
-    """Compile, then serve `run`, `rate` and `matmul`."""
+    """Compile, then serve `run`, `rate` and `matmul`; or each of the `layers` of the order."""
     order = json.loads(argv[0])
     start = time.perf_counter()
+    if order.get("layers"):
+        serve(prepare_layers(order), versions=versions(["jax", "jaxlib", "flax"]))
+        return
     run = prepare(order)
     facts = {
         "compile_seconds": time.perf_counter() - start, "versions": versions(["jax", "jaxlib"])

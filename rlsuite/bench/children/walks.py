@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rlsuite.bench.children.walk import rewards, walk
-from rlsuite.dataset import Dataset, Rows, Stats
+from rlsuite.data.dataset import Dataset, Rows, Stats
 
 
 def dataset(rows: int, states: int, actions: int, seed: int) -> Dataset:
