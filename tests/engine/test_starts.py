@@ -12,7 +12,8 @@ from system_tools import assert_same, finish, kill_and_rerun, results
 from tiny import TINY, same_bits, tiny_cells
 
 import rlsuite
-from rlsuite.analysis import loading, tables
+from rlsuite.analysis.load import loading
+from rlsuite.analysis.report import tables
 from rlsuite.cli.main import main
 from rlsuite.contracts.errors import UsageError
 from rlsuite.engine.launch.process_env import worker_environment
