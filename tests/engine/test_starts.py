@@ -12,6 +12,8 @@ from system_tools import assert_same, finish, kill_and_rerun, results
 from tiny import TINY, same_bits, tiny_cells
 
 import rlsuite
+from rlsuite.analysis.load import loading
+from rlsuite.analysis.report import tables
 from rlsuite.cli.main import main
 from rlsuite.contracts.errors import UsageError
 from rlsuite.engine.launch.process_env import worker_environment
@@ -217,6 +219,13 @@ def test_the_command_line_goes_on_in_a_worker(
     assert "1 runs of 20,000 environment steps" in capsys.readouterr().out
     [(arrays, _)] = [files.read_arrays(p) for p in (tmp_path / "cells").glob("*.done")]
     assert arrays["rows/eval/return/step"][0] == files_left["at"] * 32
+    frames = loading.load(tmp_path)
+    assert frames.cells["behind"].to_list() == [files_left["at"] * 32]
+    # What it cost are its own steps only.
+    assert tables.cost(frames)["steps"].to_list() == [20_000]
+    row = tables.summary(frames).row(0, named=True)
+    assert row["steps"] == 20_000 + files_left["at"] * 32
+    assert row["steps_per_second"] == pytest.approx(20_000 / row["seconds"])
     assert main(command(state, tmp_path)) == 0
     assert "1 of 1 runs are finished already" in capsys.readouterr().out
     other = command(state, tmp_path / "other", "--agent.hidden", "4,4")

@@ -29,7 +29,7 @@ COLUMNS: dict[str, Any] = {
     "variant": pl.String, "env_id": pl.String, "label": pl.String, "preset": pl.String,
     "iterations": pl.Int64, "given": pl.String, "data": pl.String, "budget_unit": pl.String,
     "rlsuite": pl.String, "commit": pl.String, "sweep_group": pl.String, "unknown_from": pl.String,
-    "makes": pl.String,
+    "makes": pl.String, "behind": pl.Int64,
 }  # fmt: skip
 SETTING = ("agent.", "env.", "input.")
 # Of these what a run's own provenance says, whatever other runs of its series do.
@@ -55,7 +55,7 @@ def columns(cells: Sequence[Cell], provenance: Sequence[Mapping[str, Any]]) -> p
             c.variant, c.env, c.label, c.preset, c.iterations, json.dumps(c.given),
             None if c.data is None else json.dumps(c.data.identity),
             _budget_unit(c, classes[c.agent], told), told.get("rlsuite"), told.get("commit"),
-            None, None, c.makes,
+            None, None, c.makes, c.total_steps - c.own_steps,
         )
         for c, told in zip(cells, provenance, strict=True)
     ]  # fmt: skip

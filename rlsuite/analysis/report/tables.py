@@ -79,7 +79,7 @@ def _counts(scored: pl.DataFrame) -> pl.DataFrame:
         failed=(status == "failed").sum().cast(pl.Int64),
         open=status.is_in(["running", "pending"]).sum().cast(pl.Int64),
         steps=pl.col("total_steps").median(),
-        steps_per_second=pl.col("total_steps").filter(done).sum() / _positive(seconds.sum()),
+        steps_per_second=_taken(scored).filter(done).sum() / _positive(seconds.sum()),
         seconds=seconds.median(),
         tail_fewest=tail.min(),
         tail_most=tail.max(),
@@ -90,6 +90,12 @@ def _together(cells: pl.DataFrame) -> pl.DataFrame:
     """Cells of an environment side by side, environments in order of appearance."""
     order = pl.col("order").min().over("env")
     return cells.with_row_index("order").sort(order, maintain_order=True).drop("order")
+
+
+def _taken(cells: pl.DataFrame) -> pl.Expr:
+    """Steps that runs took themselves, without those behind the state that they went on from."""
+    total = pl.col("total_steps")
+    return total - pl.col("behind").fill_null(0) if "behind" in cells.columns else total
 
 
 def _positive(total: pl.Expr) -> pl.Expr:
@@ -263,7 +269,7 @@ def cost(frames: Frames) -> pl.DataFrame:
       env, agent, cells, compute_seconds, compile_seconds, finished steps, steps_per_second.
     """
     done = pl.col("status") == "done"
-    seconds, steps = pl.col("seconds"), pl.col("total_steps").filter(done)
+    seconds, steps = pl.col("seconds"), _taken(frames.cells).filter(done)
     return (
         _together(frames.cells)
         .group_by("env", "agent", maintain_order=True)
