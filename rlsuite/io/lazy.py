@@ -65,8 +65,8 @@ HOMES = {
     ),
     "engine.store": "engine.claims engine.provenance",
     "engine.run": (
-        "engine.inputs engine.memory engine.program engine.runner engine.track engine.tree "
-        "engine.worker"
+        "engine.datasets=inputs engine.inputs engine.memory engine.program engine.runner "
+        "engine.track engine.tree engine.worker"
     ),
     "engine.launch": "engine.environment=process_env engine.execute engine.progress engine.search",
     "data.neighbours": (

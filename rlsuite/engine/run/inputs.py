@@ -160,6 +160,10 @@ class Inputs:
             raise unfit from error
 
 
+# Its name when there was nothing but data.
+Datasets = Inputs
+
+
 def _bytes(tree: Any) -> int:
     import jax
 
