@@ -69,6 +69,24 @@ HOMES = {
         "engine.track engine.tree engine.worker"
     ),
     "engine.launch": "engine.environment=process_env engine.execute engine.progress engine.search",
+    "analysis.load": (
+        "analysis.frames analysis.loading analysis.merging analysis.origin analysis.series "
+        "analysis.targets"
+    ),
+    "analysis.stats": (
+        "analysis.bands analysis.bootstrap analysis.curves analysis.improvement "
+        "analysis.published analysis.scores analysis.sweep"
+    ),
+    "analysis.figures": (
+        "analysis.distribution analysis.dots analysis.heatmap analysis.histogram analysis.lines "
+        "analysis.online analysis.profile analysis.reference analysis.selection "
+        "analysis.sensitivity analysis.style analysis.training"
+    ),
+    "analysis.report": (
+        "analysis.drawings analysis.html analysis.page_assets "
+        "analysis.report_figures=figure_sections analysis.report_tables=table_sections "
+        "analysis.tables analysis.terminal"
+    ),
     "data.neighbours": (
         "neighbours.build neighbours.cache neighbours.exact neighbours.host neighbours.keys "
         "neighbours.table"
