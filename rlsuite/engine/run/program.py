@@ -142,7 +142,7 @@ class Program:
     def _init(
         self, key: PRNGKeyArray, ctx: Context, warm: PolicyParams = None
     ) -> tuple[State, Metrics]:
-        self.traces["init"] += 1
+        self.traces["init" if warm is None else "warm"] += 1
         state = self.agent.init(key, ctx, warm=warm)
         return state, metrics.empty(jax.eval_shape(self.agent.step, state, ctx)[1])
 
