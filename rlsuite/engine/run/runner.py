@@ -260,7 +260,8 @@ class Runner:
         of the iteration at which they did."""
         rows = self.program.measured(at.running)
         for i, track in over:
-            iteration = track.ended or at.iteration
+            # One that was over before its first iteration ends at 0.
+            iteration = at.iteration if track.ended is None else track.ended
             track.log(iteration, rows[i])
             if self.evals and track.status == "running":
                 self._evaluate(at._replace(iteration=iteration), [(i, track)])
